@@ -6,6 +6,7 @@ nowhere else. Importing this package imports no TensorFlow.
 
 import contextlib
 import importlib.util
+import logging
 import os
 import sys
 
@@ -14,6 +15,9 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Off by default on CPUs without VNNI instructions, where it still doubles the speed.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Every model compiles its own functions; after the fifth in one notebook TensorFlow would warn
+# of "retracing" on standard error.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 class CatdogError(Exception):

@@ -1,0 +1,194 @@
+"""The models, compiled; the backbone; feature extraction; fine-tuning.
+
+Every model takes raw pixels, 0..255, and ends in two logits: whatever scaling it needs is
+inside it, so a saved model scores a photo with no recipe beside it.
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from catdog_helpers import CatdogError
+from catdog_helpers.data import CLASS_NAMES, IMAGE_SIZE
+
+DRAWN_WEIGHTS = Path(__file__).with_name("drawn_backbone.h5")
+# The first layer of MobileNetV2 that chapter 5 trains again; what lies below stays as it is.
+CUT = "block_10_project_BN"
+
+
+def compile_classifier(model, optimizer="adam"):
+    """Compile a model that ends in two logits; loss and metric fit that head.
+
+    Parameters
+    ----------
+    model : keras.Model
+    optimizer : str or keras.optimizers.Optimizer
+
+    Returns
+    -------
+    keras.Model
+        The same model.
+
+    Raises
+    ------
+    CatdogError
+        If the model does not end in ``Dense(2)`` without an activation.
+    """
+    check_head(model)
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def check_head(model):
+    """Refuse a head that does not fit the loss ``SparseCategoricalCrossentropy(from_logits=True)``.
+
+    Raises
+    ------
+    CatdogError
+        If the last layer is not ``Dense(2)`` without an activation.
+    """
+    head = model.layers[-1]
+    wanted = f"Dense({len(CLASS_NAMES)}) without an activation"
+    if not isinstance(head, layers.Dense):
+        raise CatdogError(
+            f"'{model.name}' ends in {type(head).__name__}; end it in {wanted}, "
+            "with any Dropout before it"
+        )
+    if head.units != len(CLASS_NAMES) or head.activation is not keras.activations.linear:
+        raise CatdogError(
+            f"'{model.name}' ends in Dense({head.units}, activation='{head.activation.__name__}'); "
+            f"the loss from logits needs {wanted}"
+        )
+
+
+def augmentation_layers():
+    """Return the random layers of chapters 3 and 4; active in training only."""
+    return [layers.RandomFlip("horizontal"), layers.RandomRotation(0.05)]
+
+
+def preprocessing_layer():
+    """Return the layer that maps pixels from 0..255 to [-1, 1], as MobileNetV2 expects them."""
+    return layers.Rescaling(1 / 127.5, offset=-1, name="preprocessing")
+
+
+def convolutional_layers():
+    """Return the layers of the small network of chapters 2 to 4, pixels to logits."""
+    return [
+        layers.Conv2D(16, 5, strides=2, padding="same", activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(32, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dense(64, activation="relu"),
+        layers.Dropout(0.5),
+        layers.Dense(len(CLASS_NAMES)),
+    ]
+
+
+def build_first(image_size=IMAGE_SIZE):
+    """Build the first model: the small network on raw pixels.
+
+    Returns
+    -------
+    keras.Model, compiled
+        Input (n, image_size, image_size, 3) in 0..255, output (n, 2) logits.
+    """
+    return _sequential("first", convolutional_layers(), image_size)
+
+
+def build_augmented(image_size=IMAGE_SIZE):
+    """Build the first model with augmentation in front; see `build_first`."""
+    return _sequential("augmented", [*augmentation_layers(), *convolutional_layers()], image_size)
+
+
+def build_preprocessed(image_size=IMAGE_SIZE):
+    """Build the augmented model with preprocessing in front of the network; see `build_first`."""
+    front = [*augmentation_layers(), preprocessing_layer()]
+    return _sequential("preprocessed", [*front, *convolutional_layers()], image_size)
+
+
+def _sequential(name, model_layers, image_size):
+    inputs = keras.Input((image_size, image_size, 3))
+    return compile_classifier(keras.Sequential([inputs, *model_layers], name=name))
+
+
+def build_backbone(weights, image_size=IMAGE_SIZE):
+    """Build a frozen MobileNetV2 without its top, with preprocessing before it.
+
+    Parameters
+    ----------
+    weights : str or path
+        ``"imagenet"`` (width 1.0, downloaded by Keras), ``"drawn"`` (width 0.35, shipped with
+        this package, learnt from drawings of other animals) or a local weights file of width 1.0.
+    image_size : int
+
+    Returns
+    -------
+    keras.Model
+        Raw pixels (n, image_size, image_size, 3) in, feature maps out; not trainable.
+
+    Raises
+    ------
+    CatdogError
+        If the weights file is missing or does not fit.
+
+    Notes
+    -----
+    M. Sandler et al., "MobileNetV2: Inverted residuals and linear bottlenecks", CVPR 2018.
+    """
+    width, source = _weights_source(weights)
+    inputs = keras.Input((image_size, image_size, 3))
+    try:
+        base = keras.applications.MobileNetV2(
+            input_tensor=preprocessing_layer()(inputs),
+            alpha=width,
+            include_top=False,
+            weights=source,
+        )
+    except (OSError, ValueError) as error:
+        raise CatdogError(f"the weights {weights} can't be loaded: {error}") from error
+    backbone = keras.Model(inputs, base.output, name="backbone")
+    backbone.trainable = False
+    return backbone
+
+
+def _weights_source(weights):
+    if weights == "imagenet":
+        return 1.0, "imagenet"
+    if weights == "drawn":
+        return 0.35, DRAWN_WEIGHTS
+    if not Path(weights).is_file():
+        raise CatdogError(
+            f"no weights file at {weights}: give 'drawn', 'imagenet' or the path of a "
+            "MobileNetV2 weights file without top"
+        )
+    return 1.0, weights
+
+
+def extract_features(model, images, batch_size=100):
+    """Run pictures through a frozen model once and keep what comes out.
+
+    Parameters
+    ----------
+    model : keras.Model
+    images : array, shape (n, height, width, 3), values 0..255
+
+    Returns
+    -------
+    float32 array, shape (n, ...)
+    """
+    parts = [
+        model.predict_on_batch(np.asarray(images[start : start + batch_size]))
+        for start in range(0, len(images), batch_size)
+    ]
+    return np.concatenate(parts)
