@@ -1,16 +1,21 @@
 """Where pictures come from, which file is in which split, and datasets made from those lists."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from catdog_helpers import CatdogError
-from catdog_helpers.checks import read_picture
+from catdog_helpers.checks import CLASS_NAMES, SPLIT_NAMES, Problem, check, read_picture, shown
+from catdog_helpers.download import cache_folder, fetch, unpack
 
-CLASS_NAMES = ("cats", "dogs")
 IMAGE_SIZE = 160
+# Decoded pictures stay in memory while they take at most this share of what is free: while a
+# dataset is made there are two copies of them for a moment, and training needs room too.
+MEMORY_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,15 @@ class Split:
         0 for cats, 1 for dogs.
     class_names : tuple of str
         The name of each label.
+    skipped : tuple of Problem
+        The bad files that were left out, with the reasons.
     """
 
     name: str
     paths: tuple[Path, ...]
     labels: np.ndarray
     class_names: tuple[str, ...] = CLASS_NAMES
+    skipped: tuple[Problem, ...] = ()
 
     def __len__(self):
         return len(self.paths)
@@ -42,33 +50,87 @@ class Split:
         return dict(zip(self.class_names, numbers.tolist(), strict=True))
 
 
-def load_splits(source):
-    """Find the pictures of a source and list which file is in which split.
+def load_splits(source, *, skip=False):
+    """Find the pictures of a source, check them, and list which file is in which split.
+
+    Parameters
+    ----------
+    source : str or path-like
+        ``"sample"``, ``"photos"``, or a folder or zip archive in the official, Kaggle or
+        Asirra layout.
+    skip : bool
+        Go on without the files that have errors, and list them.
 
     Returns
     -------
     tuple of three Split: train, validation, test
+        Official layout: ``train/``; four fifths of ``validation/``; every fifth file of each
+        class there, sorted by name. Other layouts: 70, 20 and 10 in a hundred.
+
+    Raises
+    ------
+    CatdogError
+        If the source cannot be had, or has errors that are not to be skipped.
     """
-    root = locate(source)
-    train = _split("train", [sorted((root / "train" / c).glob("*.jpg")) for c in CLASS_NAMES])
-    held_out = [sorted((root / "validation" / c).glob("*.jpg")) for c in CLASS_NAMES]
-    validation = _split("validation", [[p for i, p in enumerate(c) if i % 5] for c in held_out])
-    test = _split("test", [c[::5] for c in held_out])
-    return train, validation, test
+    report = check(_locate(source), reuse=True)
+    pictures = {p.path.relative_to(report.root).as_posix(): p for p in report.pictures}
+    bad = {error.path: error for error in report.errors}
+    if bad and not (skip and bad.keys() <= pictures.keys()):
+        raise CatdogError(_summary(report))
+    for problem in report.warnings:
+        print(f"warning: {problem}")
+    for problem in report.errors:
+        print(f"left out: {problem}")
+    return tuple(_split(name, pictures, bad) for name in SPLIT_NAMES)
 
 
-def locate(source):
-    """Return the folder with ``train/`` and ``validation/`` that a source names."""
-    roots = [p.parent for p in Path(source).rglob("validation") if (p.parent / "train").is_dir()]
-    if len(roots) != 1:
-        raise CatdogError(f"no single folder with train/ and validation/ in {source}")
-    return roots[0]
+def _locate(source):
+    """Return the folder or archive that a source names."""
+    if source == "photos":
+        return unpack(fetch())
+    if source == "sample":
+        return _sample_folder()
+    if not Path(source).expanduser().exists():
+        raise CatdogError(
+            f"no data source {shown(source)}: there are sample, photos, and the path of a "
+            "folder or zip archive of your own"
+        )
+    return source
 
 
-def _split(name, paths_by_class):
-    paths = tuple(path for paths in paths_by_class for path in paths)
-    labels = np.repeat(np.arange(len(paths_by_class)), [len(p) for p in paths_by_class])
-    return Split(name, paths, labels.astype("int32"))
+def _sample_folder():
+    """Draw the sample where the cache has none that was drawn by the same code."""
+    from catdog_helpers import sample
+
+    version = hashlib.sha256(Path(sample.__file__).read_bytes()).hexdigest()[:12]
+    folder = cache_folder() / f"sample-{version}"
+    return folder if folder.is_dir() else sample.make_sample(folder, seed=0)
+
+
+def _summary(report, most=10):
+    """Put the errors of a report on one line."""
+    listed = "; ".join(map(str, report.errors[:most]))
+    more = f"; and {len(report.errors) - most} more" if len(report.errors) > most else ""
+    return (
+        f"{len(report.errors)} errors in {shown(report.root)}: {listed}{more}. "
+        "Mend or remove these files, or skip them"
+    )
+
+
+def _split(name, pictures, bad):
+    mine = [(key, p) for key, p in pictures.items() if p.split == name]
+    good = sorted((p for key, p in mine if key not in bad), key=lambda p: p.label)
+    skipped = tuple(bad[key] for key, _ in mine if key in bad)
+    labels = np.array([p.label for p in good], dtype="int32")
+    split = Split(name, tuple(p.path for p in good), labels, skipped=skipped)
+    if 0 in split.counts().values():
+        raise CatdogError(f"without the bad files {name} has only {split.counts()}")
+    return split
+
+
+def memory_needed(split, image_size=IMAGE_SIZE):
+    """Return the bytes that the decoded pictures of a split take."""
+    return len(split) * image_size * image_size * 3
 
 
 def load_images(split, image_size=IMAGE_SIZE):
@@ -78,15 +140,23 @@ def load_images(split, image_size=IMAGE_SIZE):
     -------
     uint8 array, shape (n, image_size, image_size, 3), values 0..255
     """
+    images = np.empty((len(split), image_size, image_size, 3), dtype="uint8")
+
+    def load(i):
+        images[i] = read_picture(split.paths[i], image_size)
+
     with ThreadPoolExecutor() as pool:
-        return np.stack(list(pool.map(lambda path: read_picture(path, image_size), split.paths)))
+        for _ in pool.map(load, range(len(split))):
+            pass
+    return images
 
 
 def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, seed=0):
     """Make a ``tf.data.Dataset`` of (images, labels) batches from a list of files.
 
-    Pictures are decoded once and kept as uint8; with ``shuffle`` they come in a new order in
-    every pass, the same for the same seed.
+    Pictures are decoded once and kept as uint8 where they take at most ``MEMORY_SHARE`` of the
+    free memory; otherwise they are decoded anew in every pass, which a printed line says. With
+    ``shuffle`` they come in a new order in every pass, the same for the same seed.
 
     Returns
     -------
@@ -94,10 +164,24 @@ def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, 
     """
     import tensorflow as tf
 
-    images = tf.constant(load_images(split, image_size))
-    labels = tf.constant(split.labels)
     order = tf.data.Dataset.range(len(split))
     if shuffle:
         order = order.shuffle(len(split), seed=seed)
-    batches = order.batch(batch_size)
-    return batches.map(lambda i: (tf.gather(images, i), tf.gather(labels, i))).prefetch(2)
+    labels = tf.constant(split.labels)
+    free = psutil.virtual_memory().available
+    if memory_needed(split, image_size) <= MEMORY_SHARE * free:
+        images = tf.constant(load_images(split, image_size))
+        batches = order.batch(batch_size)
+        return batches.map(lambda i: (tf.gather(images, i), tf.gather(labels, i))).prefetch(2)
+    print(
+        f"{split.name}: {memory_needed(split, image_size) / 1e9:.1f} GB of pictures would fill "
+        f"more than {MEMORY_SHARE:.0%} of the {free / 1e9:.1f} GB of free memory; they are "
+        "decoded anew in every pass"
+    )
+
+    def decode(i):
+        read = lambda index: read_picture(split.paths[index], image_size)  # noqa: E731
+        image = tf.numpy_function(read, [i], tf.uint8)
+        return tf.ensure_shape(image, (image_size, image_size, 3)), labels[i]
+
+    return order.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
