@@ -1,0 +1,597 @@
+"""Run the chapters in order with papermill, and trust only what was seen to run.
+
+papermill returns normally when a notebook calls ``exit``, and after a dead kernel it marks cells
+that never ran as completed. So a copy gets its name only after its cells were checked here.
+"""
+
+import argparse
+import ast
+import contextlib
+import difflib
+import hashlib
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from catdog_helpers import CatdogError
+
+TIMEOUT = 1800
+# Enough for any chapter; an endless ``print`` would otherwise fill the memory.
+OUTPUT_LIMIT = 10_000_000
+OWN_OPTIONS = {"DATA": "--data", "WEIGHTS": "--weights", "RUN_DIR": "--out"}
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+class UsageError(CatdogError):
+    """The command line asks for something that does not exist; exit code 2."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A notebook and its parameters.
+
+    Attributes
+    ----------
+    path : Path
+    n_cells : int
+        All cells, prose included.
+    parameters_index : int
+        Where the cell tagged ``parameters`` is, counted from 0.
+    parameters : tuple of str
+        The names which that cell sets.
+    """
+
+    path: Path
+    n_cells: int
+    parameters_index: int
+    parameters: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path):
+        """Read a notebook.
+
+        Raises
+        ------
+        CatdogError
+            If the file is no notebook, or does not have exactly one cell tagged ``parameters``.
+        """
+        cells = _read_notebook(path).cells
+        tagged = [i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", [])]
+        if len(tagged) != 1:
+            raise CatdogError(
+                f"{path.name}: {len(tagged)} cells are tagged 'parameters', not exactly one; "
+                f"tag the cell that sets DATA and SEED, or move the notebook out of {path.parent}"
+            )
+        return cls(path, len(cells), tagged[0], _assigned_names(cells[tagged[0]].source, path))
+
+    def cell_number(self, index, injected):
+        """Return a cell's number in the source, from 1, for its index in an executed copy.
+
+        papermill puts the given parameters into a cell of its own after the tagged one.
+        """
+        return index + 1 - (injected and index > self.parameters_index)
+
+
+def _read_notebook(path):
+    import nbformat
+
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+        reason = _one_line(error, 120)
+        raise CatdogError(f"{path.name}: not a readable notebook ({reason}): {path}") from None
+    return notebook
+
+
+def _assigned_names(source, path):
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise CatdogError(f"{path.name}: the 'parameters' cell is not Python: {error}") from None
+    assignments = [s for s in statements if isinstance(s, ast.Assign | ast.AnnAssign)]
+    targets = [t for s in assignments for t in getattr(s, "targets", None) or [s.target]]
+    return tuple(t.id for t in targets if isinstance(t, ast.Name))
+
+
+def read_chapters(folder, only=None):
+    """Read the notebooks of a folder in the order of their names.
+
+    Parameters
+    ----------
+    folder : Path
+    only : str, optional
+        Chapters to keep: numbers or names, separated by commas, such as ``"01,05"``.
+
+    Returns
+    -------
+    list of Chapter
+
+    Raises
+    ------
+    UsageError
+        If there are no notebooks, or ``only`` names one that is not there.
+    CatdogError
+        If a file is no notebook.
+    """
+    paths = sorted(folder.glob("[!.]*.ipynb"))
+    if not paths:
+        raise UsageError(f"no notebooks in {folder}; give their folder with --notebooks")
+    return [Chapter.read(path) for path in _selected(paths, only)]
+
+
+def _selected(paths, only):
+    if only is None:
+        return paths
+    keys = {path: {path.stem, path.name, _chapter_number(path)} for path in paths}
+    wanted = [name.strip() for name in only.split(",")]
+    wanted = [str(int(name)) if name.isdecimal() else name for name in wanted]
+    for name in wanted:
+        if not any(name in names for names in keys.values()):
+            valid = ", ".join(path.stem for path in paths)
+            raise UsageError(f"--only: no chapter {name!r}; the chapters are {valid}")
+    return [path for path in paths if keys[path] & set(wanted)]
+
+
+def _chapter_number(path):
+    digits = re.match(r"\d+", path.stem)
+    return str(int(digits[0])) if digits else path.stem
+
+
+def run_series(chapters, run_dir, parameters, timeout=TIMEOUT):
+    """Run chapters one after the other and stop at the first that fails.
+
+    Parameters
+    ----------
+    chapters : list of Chapter
+    run_dir : Path
+        Where models, scores and executed copies go.
+    parameters : dict
+        Values by name; a chapter gets those that it has.
+    timeout : int
+        Limit for one cell, in seconds.
+
+    Raises
+    ------
+    CatdogError
+        If a chapter failed: which one, in which cell, and why.
+    """
+    copies = _prepare_folder(run_dir / "notebooks", chapters)
+    for chapter in chapters:
+        own = {name: value for name, value in parameters.items() if name in chapter.parameters}
+        run_chapter(chapter, copies, own, timeout)
+
+
+def _prepare_folder(copies, chapters):
+    """Make the folder for executed copies and clear it of those of an earlier run."""
+    old = [path for c in chapters for path in (copies / c.path.name, _partial_path(copies, c))]
+    old = [path for path in old if path.exists()]
+    for path in old:
+        # The folder may hold the user's own notebooks: theirs, or the series itself.
+        if "papermill" not in _read_notebook(path).metadata:
+            raise UsageError(f"--out: would overwrite {path}, which no run made; choose another")
+    try:
+        copies.mkdir(parents=True, exist_ok=True)
+        for path in old:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(f"--out: cannot write in {copies}: {error.strerror}") from None
+    return copies
+
+
+def _partial_path(copies, chapter):
+    return copies / f"{chapter.path.stem}.incomplete.ipynb"
+
+
+def run_chapter(chapter, copies, parameters, timeout=TIMEOUT, environment=None):
+    """Run one chapter and check for ourselves that every cell ran.
+
+    The copy that papermill writes is called ``*.incomplete.ipynb`` until it has passed.
+
+    Parameters
+    ----------
+    chapter : Chapter
+    copies : Path
+        Folder of the executed copy.
+    parameters : dict
+        Values by name. Empty: the chapter runs as it stands.
+    timeout : int
+        Limit for one cell, in seconds.
+    environment : dict, optional
+        More environment variables for the kernel.
+
+    Returns
+    -------
+    Path of the executed copy.
+
+    Raises
+    ------
+    CatdogError
+        If a cell failed or did not run.
+    KeyboardInterrupt
+        With the place in its message.
+    """
+    partial = _partial_path(copies, chapter)
+    with _Watcher(chapter, injected=bool(parameters)) as watcher:
+        try:
+            fault = _execute(chapter, partial, parameters, watcher, timeout, environment)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"interrupted in {watcher.place()}") from None
+    if fault:
+        kept = f"; partial copy: {partial}" if partial.exists() else ""
+        raise CatdogError(f"{watcher.place()}: {fault}{kept}")
+    return partial.replace(copies / chapter.path.name)
+
+
+class _Watcher:
+    """Follow a chapter from cell to cell: where it is, and whether it says too much.
+
+    Its methods are nbclient's hooks, and the file that papermill copies printed text to.
+    """
+
+    def __init__(self, chapter, injected):
+        from tqdm import tqdm
+
+        self.chapter, self.injected = chapter, injected
+        self.number, self.characters, self.start = 0, 0, time.monotonic()
+        self.bar = tqdm(
+            total=chapter.n_cells,
+            desc=chapter.path.stem,
+            bar_format="{desc} |{bar}| cell {n_fmt} of {total_fmt} [{elapsed}]",
+            ascii=True,
+            file=sys.stdout,
+            disable=not sys.stdout.isatty(),
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bar.close()
+
+    def place(self):
+        return f"{self.chapter.path.name}, cell {self.number} of {self.chapter.n_cells}"
+
+    def cell_started(self, cell, cell_index):
+        self.number = self.chapter.cell_number(cell_index, self.injected)
+        self.bar.n = self.number
+        self.bar.refresh()
+        if self.bar.disable and cell.cell_type == "code":
+            elapsed = self.bar.format_interval(time.monotonic() - self.start)
+            print(f"{self.place()} [{elapsed}]", flush=True)
+
+    def cell_executed(self, cell, cell_index, execute_reply):
+        payload = execute_reply["content"].get("payload", [])
+        if any(part.get("source") == "ask_exit" for part in payload):
+            raise CatdogError("the cell ended the notebook early (exit)")
+
+    def write(self, text):
+        self.characters += len(text)
+        if self.characters > OUTPUT_LIMIT:
+            raise CatdogError(f"the chapter printed more than {OUTPUT_LIMIT // 10**6} MB")
+
+    def flush(self):
+        pass
+
+
+def _execute(chapter, partial, parameters, watcher, timeout, environment):
+    """Run a chapter with papermill; return what went wrong, or None."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    try:
+        with _kernel(chapter.path.parent, environment) as manager:
+            papermill.execute_notebook(
+                _escaped(chapter.path),
+                _escaped(partial),
+                parameters,
+                km=manager,
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                execution_timeout=timeout,
+                iopub_timeout=60,
+                coalesce_streams=True,
+                on_cell_start=watcher.cell_started,
+                on_cell_executed=watcher.cell_executed,
+                stdout_file=watcher,
+            )
+    except papermill.PapermillExecutionError as error:
+        return _cell_error(error.ename, error.evalue)
+    except CellTimeoutError:
+        return f"ran longer than the limit of {timeout} s; --timeout SECONDS raises it"
+    except DeadKernelError:
+        return "the kernel died (often: out of memory)"
+    except Exception as error:
+        return _cell_error(type(error).__name__, error)
+    return _find_fault(_read_notebook(partial).cells, watcher)
+
+
+@contextlib.contextmanager
+def _kernel(folder, environment):
+    """Start a kernel of this very Python in a folder; end it whatever happens."""
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_core.utils import ensure_event_loop, run_sync
+
+    ensure_event_loop(prefer_selector_loop=True)
+    # Without folders to look in, "python3" is the Python that runs this, whatever is registered.
+    specifications = KernelSpecManager(kernel_dirs=[])
+    manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specifications)
+    run_sync(manager.start_kernel)(
+        cwd=str(folder),
+        # The caller's -W options hold in the chapters too.
+        env={**os.environ, "PYTHONWARNINGS": ",".join(sys.warnoptions), **(environment or {})},
+        stderr=subprocess.DEVNULL,
+        extra_arguments=["--HistoryManager.hist_file=:memory:"],
+    )
+    ended_well = False
+    try:
+        yield manager
+        ended_well = True
+    finally:
+        run_sync(manager.shutdown_kernel)(now=not ended_well)
+
+
+def _escaped(path):
+    """Protect braces, which papermill reads as fields to fill in."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _cell_error(name, value):
+    if name == "SystemExit":
+        return "the cell ended the notebook early (exit)"
+    if name == "CatdogError":
+        return _one_line(value)
+    return _one_line(f"{name}: {value}")
+
+
+def _one_line(text, width=400):
+    return textwrap.shorten(str(text), width, placeholder=" ...")
+
+
+def _find_fault(cells, watcher):
+    """Check an executed copy: every code cell ran, in order, without an error."""
+    code = [(i, c) for i, c in enumerate(cells) if c.cell_type == "code" and c.source.strip()]
+    for count, (index, cell) in enumerate(code, start=1):
+        watcher.number = watcher.chapter.cell_number(index, watcher.injected)
+        for output in cell.outputs:
+            if output.output_type == "error":
+                return _cell_error(output.ename, output.evalue)
+        if cell.execution_count != count:
+            return f"did not run in its turn (count {cell.execution_count}, not {count})"
+    return None
+
+
+def update(chapters, root, timeout=TIMEOUT):
+    """Run chapters as they stand and store their outputs in the notebooks themselves.
+
+    Outputs, execution counts and a hash of each code cell change, nothing else.
+
+    Parameters
+    ----------
+    chapters : list of Chapter
+    root : Path
+        Takes the place of the project folder for ``RUN_DIR``, so that no run of the user's is lost.
+    timeout : int
+        Limit for one cell, in seconds.
+    """
+    copies = _prepare_folder(root / "notebooks", chapters)
+    for chapter in chapters:
+        executed = run_chapter(chapter, copies, {}, timeout, {"CATDOG_ROOT": str(root)})
+        _store_outputs(chapter.path, _read_notebook(executed).cells)
+
+
+def _store_outputs(path, executed_cells):
+    import nbformat
+
+    notebook = _read_notebook(path)
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for cell, executed in zip(notebook.cells, executed_cells, strict=True):
+        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k == "tags"})
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
+            cell.metadata["source_hash"] = source_hash(cell.source)
+    new = path.with_suffix(".new")
+    with open(new, "w", encoding="utf-8", newline="\n") as file:
+        nbformat.write(notebook, file)
+    new.replace(path)
+
+
+def source_hash(source):
+    """Return the mark that stored outputs carry of the code which made them.
+
+    Returns
+    -------
+    str: 16 hexadecimal digits
+    """
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def score_table(run_dir):
+    """Lay out the scores of a run for reading.
+
+    Parameters
+    ----------
+    run_dir : Path
+
+    Returns
+    -------
+    str: a table with a row for each model, or an empty text before any chapter left scores
+
+    Raises
+    ------
+    CatdogError
+        If ``scores.json`` cannot be read.
+    """
+    import pandas
+
+    path = run_dir / "scores.json"
+    if not path.exists():
+        return ""
+    try:
+        models = json.loads(path.read_text(encoding="utf-8"))["models"]
+        table = pandas.DataFrame.from_dict(models, orient="index")
+        columns = {name: show for name, show in _SCORE_FORMATS.items() if name in table}
+        return table[list(columns)].to_string(formatters=columns, na_rep="")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CatdogError(f"cannot read the scores in {path}: {_one_line(error)}") from None
+
+
+_SCORE_FORMATS = {
+    "val_accuracy": "{:.1%}".format,
+    "test_accuracy": "{:.1%}".format,
+    "test_interval": lambda bounds: "{:.1%} to {:.1%}".format(*bounds),
+    "parameters": "{:,.0f}".format,
+    "epochs": "{:.0f}".format,
+    "train_seconds": "{:.1f}".format,
+}
+
+
+def main(arguments=None, project=None):
+    """Run the command line of ``runall.py``.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Those of the process where left out.
+    project : Path, optional
+        The folder with ``notebooks/`` and ``runs/``; the working directory where left out.
+
+    Returns
+    -------
+    int: exit code: 0 all well, 1 a chapter failed, 2 wrong usage, 130 interrupted
+    """
+    options = _parse(arguments, project or Path.cwd())
+    for stream in (sys.stdout, sys.stderr):
+        # A console with a small character set must not end a run.
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        with _signals_interrupt(), warnings.catch_warnings():
+            # Those of papermill and its like say nothing about the chapters.
+            warnings.simplefilter("ignore")
+            _run(options)
+    except UsageError as error:
+        return _report(f"error: {error}", 2)
+    except CatdogError as error:
+        return _report(f"failed: {error}", 1)
+    except KeyboardInterrupt as interrupt:
+        return _report(str(interrupt) or "interrupted", 130)
+    return 0
+
+
+def _report(message, exit_code):
+    print(message, file=sys.stderr)
+    return exit_code
+
+
+def _parse(arguments, project):
+    parser = argparse.ArgumentParser("runall.py", allow_abbrev=False, description=_DESCRIPTION)
+    add = parser.add_argument
+    add("--data", metavar="sample|photos|PATH", help="source of the pictures (default: sample)")
+    add("--weights", metavar="imagenet|drawn|PATH", help="weights of the backbone")
+    add("-p", metavar="NAME=VALUE", action="append", default=[], help="set a chapter's parameter")
+    add("--only", metavar="01,05", help="run these chapters, on the results of earlier ones")
+    add("--out", metavar="RUN_DIR", type=Path, help="folder of the run (default: runs/latest)")
+    add("--timeout", metavar="SECONDS", type=int, default=TIMEOUT, help="limit for one cell")
+    add("--notebooks", metavar="DIR", type=Path, default=project / "notebooks")
+    add("--update", action="store_true", help="write the outputs that notebooks/ stores anew")
+    options = parser.parse_args(arguments)
+    options.project = project
+    if options.timeout < 1:
+        parser.error("--timeout: takes a number of seconds from 1")
+    if options.update and (options.data or options.weights or options.p or options.out):
+        parser.error("--update: runs the chapters as they stand; no --data, --weights, -p, --out")
+    return options
+
+
+_DESCRIPTION = "Run the chapters in order and print their scores."
+
+
+@contextlib.contextmanager
+def _signals_interrupt():
+    """Let Ctrl-C and termination end the run once; more of them must not stop the tidying up."""
+
+    def interrupt(number, frame):
+        for each in handled:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    # Set even where Python was started with Ctrl-C ignored, as shells do in the background.
+    before = {number: signal.signal(number, interrupt) for number in handled}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(options):
+    for name in ("papermill", "asyncio", "traitlets"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    chapters = read_chapters(options.notebooks.resolve(), options.only)
+    if options.update:
+        update(chapters, options.project / "runs" / "update", options.timeout)
+        return
+    run_dir = (options.out or options.project / "runs" / "latest").resolve()
+    parameters = _parameters(options, chapters, run_dir)
+    run_series(chapters, run_dir, parameters, options.timeout)
+    print(score_table(run_dir))
+    if parameters["DATA"] == "sample":
+        print("On the photos: python runall.py --data photos")
+
+
+def _parameters(options, chapters, run_dir):
+    """Collect the values for the chapters' parameters, refusing what none of them has."""
+    data = _source("--data", options.data or "sample", ("sample", "photos"))
+    parameters = {"RUN_DIR": str(run_dir), "DATA": data}
+    if options.weights:
+        parameters["WEIGHTS"] = _source("--weights", options.weights, ("imagenet", "drawn"))
+    valid = {name for chapter in chapters for name in chapter.parameters} - set(OWN_OPTIONS)
+    for setting in options.p:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"-p: takes NAME=VALUE, not {setting!r}")
+        if name in OWN_OPTIONS:
+            raise UsageError(f"-p: {name} has its own option, {OWN_OPTIONS[name]}")
+        if name not in valid:
+            raise UsageError(f"-p: no chapter has a parameter {name!r}{_suggestion(name, valid)}")
+        parameters[name] = _literal(value)
+    return parameters
+
+
+def _source(option, value, names):
+    """Return a name as it is and a path made absolute."""
+    if value in names:
+        return value
+    path = Path(value).expanduser().resolve()
+    if not path.exists():
+        raise UsageError(f"{option}: no file or folder {path}; else {' or '.join(names)}")
+    return str(path)
+
+
+def _suggestion(name, valid):
+    folded = {each.casefold(): each for each in valid}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    hint = f"; did you mean {folded[close[0]]}?" if close else "."
+    return f"{hint} Valid: {', '.join(sorted(valid))}"
+
+
+def _literal(text):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

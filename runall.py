@@ -1,0 +1,9 @@
+"""Run the six chapters in order; ``python runall.py --help`` lists the options."""
+
+import sys
+from pathlib import Path
+
+from catdog_helpers.runner import main
+
+if __name__ == "__main__":
+    sys.exit(main(project=Path(__file__).resolve().parent))
