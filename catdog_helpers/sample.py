@@ -25,6 +25,7 @@ from catdog_helpers import CatdogError
 
 SMALLEST = 32
 SUPERSAMPLING = 2
+CELL = 4  # canvas pixels to a cell of the relief
 
 
 # --------------------------------------------------------------------------------------------
@@ -43,7 +44,7 @@ def _spline_weights(count, steps):
     basis = np.hstack(
         [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3]
     )
-    weights = np.zeros((count * steps, count))
+    weights = np.zeros((count * steps, count), complex)
     for i in range(count):
         for j in range(4):
             weights[i * steps : (i + 1) * steps, (i + j - 1) % count] += basis[:, j] / 2
@@ -52,7 +53,7 @@ def _spline_weights(count, steps):
 
 def _smooth(points, steps=6):
     """Close a smooth curve through the points; a point given twice makes a corner."""
-    return _spline_weights(len(points), steps) @ points
+    return np.einsum("ij,j", _spline_weights(len(points), steps), points)
 
 
 def _ellipse(x, y, width, height=None, count=28):
@@ -144,7 +145,13 @@ EYES = {
     "dark": "#3f2a20",
     "red": "#d9573f",
 }
-NOSES = {"pink": "#e38d93", "brown": "#7d4a3b", "black": "#2a262b", "grey": "#625c66", "yellow": "#e9ae3c"}
+NOSES = {
+    "pink": "#e38d93",
+    "brown": "#7d4a3b",
+    "black": "#2a262b",
+    "grey": "#625c66",
+    "yellow": "#e9ae3c",
+}
 PINK, TONGUE, MOUTH, WHITE, INK = "#eeb0a6", "#e9808a", "#7b2f35", "#fffaf0", "#2d2528"
 
 
@@ -154,9 +161,7 @@ def _rgb(colour):
 
 
 def _mix(first, second, share):
-    return tuple(
-        round(a + (b - a) * share) for a, b in zip(_rgb(first), _rgb(second), strict=True)
-    )
+    return tuple(round(a + (b - a) * share) for a, b in zip(_rgb(first), _rgb(second), strict=True))
 
 
 def _shifted(rng, colour, amount=14):
@@ -342,9 +347,7 @@ EARS = {
         at=0.38 - 0.75j,
         angle=12,
     ),
-    "round": _Ear(
-        _ellipse(0, -0.2, 0.42), _ellipse(0, -0.18, 0.26), at=0.72 - 0.72j, angle=30
-    ),
+    "round": _Ear(_ellipse(0, -0.2, 0.42), _ellipse(0, -0.18, 0.26), at=0.72 - 0.72j, angle=30),
     "leaf": _Ear(
         _corner((-0.1, 0.2), (-0.24, -0.4), (0, -0.95), (0, -0.95), (0.26, -0.4), (0.14, 0.2)),
         _corner((-0.04, 0), (-0.12, -0.4), (0, -0.75), (0.14, -0.4), (0.06, 0)),
@@ -356,8 +359,12 @@ EARS = {
 
 EYE_SHAPES = {
     "round": _ellipse(0, 0, 1),
-    "almond": _corner((-1, 0.3), (-0.45, -0.55), (0.4, -0.85), (1.1, -0.5), (0.7, 0.45), (-0.2, 0.7)),
-    "droopy": _corner((-0.95, -0.2), (-0.2, -0.85), (0.7, -0.5), (1.05, 0.4), (0.2, 0.8), (-0.7, 0.55)),
+    "almond": _corner(
+        (-1, 0.3), (-0.45, -0.55), (0.4, -0.85), (1.1, -0.5), (0.7, 0.45), (-0.2, 0.7)
+    ),
+    "droopy": _corner(
+        (-0.95, -0.2), (-0.2, -0.85), (0.7, -0.5), (1.05, 0.4), (0.2, 0.8), (-0.7, 0.55)
+    ),
 }
 PUPILS = {
     "round": _ellipse(0, 0, 0.6),
@@ -464,7 +471,9 @@ THINGS = {
     ),
     "dot": ((_ellipse(0, 0, 1, count=12), ("#ffffff", "#f6e3c4")),),
     "diamond": ((_pairs((0, -1.3), (1, 0), (0, 1.3), (-1, 0)), ("#ffffff", "#f3c9b5")),),
-    "leaf": ((_smooth(_pairs((-1, 0), (0, -0.5), (1, 0), (0, 0.5))), ("#d9772f", "#c94f2c", "#e8b04a")),),
+    "leaf": (
+        (_smooth(_pairs((-1, 0), (0, -0.5), (1, 0), (0, 0.5))), ("#d9772f", "#c94f2c", "#e8b04a")),
+    ),
     "ball": (
         (_ellipse(0, 0, 1), _BRIGHT),
         (_ellipse(-0.1, 0, 0.4, 0.95), ("#fff4dd",)),
@@ -512,7 +521,9 @@ class _Scene:
 
 BACKGROUNDS = {
     "meadow": _Scene(
-        ("#a9dcf0", "#f6dcb5", "#cfe8e4"), ("#8cc063", "#a3c25e", "#6ba35c"), (0.45, 0.65),
+        ("#a9dcf0", "#f6dcb5", "#cfe8e4"),
+        ("#8cc063", "#a3c25e", "#6ba35c"),
+        (0.45, 0.65),
         (
             _Scatter("sun", (0, 1), (0, 1), (0.05, 0.3), (0.06, 0.1)),
             _Scatter("cloud", (1, 3), (0, 1), (0.05, 0.35), (0.1, 0.2)),
@@ -523,7 +534,9 @@ BACKGROUNDS = {
         ("grass", "flower", "ball"),
     ),
     "room": _Scene(
-        ("#f2dfc0", "#c9dcd2", "#e8c3b4", "#b9c4de"), ("#b98a5f", "#8f6a52", "#d3b38c"), (0.65, 0.8),
+        ("#f2dfc0", "#c9dcd2", "#e8c3b4", "#b9c4de"),
+        ("#b98a5f", "#8f6a52", "#d3b38c"),
+        (0.65, 0.8),
         (
             _Scatter("window", (1, 1), (0.1, 0.9), (0.25, 0.4), (0.2, 0.3)),
             _Scatter("frame", (0, 2), (0, 1), (0.15, 0.4), (0.07, 0.14)),
@@ -532,7 +545,9 @@ BACKGROUNDS = {
         ("ball", "book", "mug", "bowl"),
     ),
     "sofa": _Scene(
-        ("#efe0c8", "#cbd8e2", "#dcc7d4", "#c8d6b9"), ("#a9805f", "#7d6255"), (0.8, 0.9),
+        ("#efe0c8", "#cbd8e2", "#dcc7d4", "#c8d6b9"),
+        ("#a9805f", "#7d6255"),
+        (0.8, 0.9),
         (
             _Scatter("frame", (0, 3), (0, 1), (0.1, 0.25), (0.08, 0.14)),
             _Scatter("sofa", (1, 1), (0.4, 0.6), (0.5, 0.65), (0.16, 0.24)),
@@ -541,7 +556,9 @@ BACKGROUNDS = {
         ("cushion", "book", "mug"),
     ),
     "night": _Scene(
-        ("#1f2a52", "#2b2348", "#173a52"), ("#26443f", "#2d3550"), (0.6, 0.8),
+        ("#1f2a52", "#2b2348", "#173a52"),
+        ("#26443f", "#2d3550"),
+        (0.6, 0.8),
         (
             _Scatter("star", (12, 30), (0, 1), (0, 0.6), (0.006, 0.014)),
             _Scatter("moon", (0, 1), (0, 1), (0.1, 0.3), (0.08, 0.13)),
@@ -551,7 +568,9 @@ BACKGROUNDS = {
         ("grass", "pebble"),
     ),
     "beach": _Scene(
-        ("#9fdcf2", "#f9d3a7", "#c6e6ee"), ("#ecd6a2", "#e2c48d", "#f1e1bb"), (0.5, 0.6),
+        ("#9fdcf2", "#f9d3a7", "#c6e6ee"),
+        ("#ecd6a2", "#e2c48d", "#f1e1bb"),
+        (0.5, 0.6),
         (
             _Scatter("sun", (0, 1), (0, 1), (0.05, 0.3), (0.06, 0.1)),
             _Scatter("cloud", (0, 2), (0, 1), (0.05, 0.3), (0.1, 0.18)),
@@ -562,7 +581,9 @@ BACKGROUNDS = {
         ("ball", "pebble", "parasol"),
     ),
     "snow": _Scene(
-        ("#cfdcea", "#aebfd8", "#eadfe6"), ("#f3f7fb", "#e2ebf4"), (0.5, 0.7),
+        ("#cfdcea", "#aebfd8", "#eadfe6"),
+        ("#f3f7fb", "#e2ebf4"),
+        (0.5, 0.7),
         (
             _Scatter("fir", (1, 5), (0, 1), (0.4, 0.6), (0.1, 0.24)),
             _Scatter("house", (0, 1), (0, 1), (0.4, 0.5), (0.1, 0.15)),
@@ -572,7 +593,9 @@ BACKGROUNDS = {
         ("mound", "ball"),
     ),
     "street": _Scene(
-        ("#bcd7e6", "#f2cfa9", "#c9c6d6"), ("#8f8d93", "#a59a8e", "#77757d"), (0.6, 0.75),
+        ("#bcd7e6", "#f2cfa9", "#c9c6d6"),
+        ("#8f8d93", "#a59a8e", "#77757d"),
+        (0.6, 0.75),
         (
             _Scatter("cloud", (0, 2), (0, 1), (0.05, 0.2), (0.1, 0.15)),
             _Scatter("house", (3, 6), (0, 1), (0.35, 0.5), (0.13, 0.2)),
@@ -582,13 +605,17 @@ BACKGROUNDS = {
         ("ball", "leaf", "pebble"),
     ),
     "wallpaper": _Scene(
-        ("#e9b7a4", "#9cc3b5", "#e8cf8f", "#a9b6d9", "#c7a6c4"), ("#c49a6c", "#8a6a58"), (0.78, 1.2),
+        ("#e9b7a4", "#9cc3b5", "#e8cf8f", "#a9b6d9", "#c7a6c4"),
+        ("#c49a6c", "#8a6a58"),
+        (0.78, 1.2),
         (_Scatter("frame", (0, 1), (0, 1), (0.15, 0.4), (0.08, 0.14)),),
         ("cushion", "mug", "book", "bowl"),
         lattice=("dot", "diamond", "flower", "leaf"),
     ),
     "autumn": _Scene(
-        ("#f3d9a8", "#e7c7b0", "#c9d5d3"), ("#b98a4b", "#a9743f", "#8f8a4d"), (0.5, 0.7),
+        ("#f3d9a8", "#e7c7b0", "#c9d5d3"),
+        ("#b98a4b", "#a9743f", "#8f8a4d"),
+        (0.5, 0.7),
         (
             _Scatter("tree", (2, 5), (0, 1), (0.2, 0.5), (0.15, 0.28)),
             _Scatter("leaf", (10, 26), (0, 1), (0, 1), (0.02, 0.04)),
@@ -604,27 +631,54 @@ BACKGROUNDS = {
 
 # A pair of numbers is a range, a dictionary gives weights, anything else is the value itself.
 _COMMON = {
-    "ears": "pointed", "ear_size": (0.85, 1.15), "head_width": (0.98, 1.14), "cheeks": (0.0, 0.14),
-    "muzzle_length": (0.2, 0.5), "muzzle_width": (0.4, 0.5), "nose": "oval", "nose_size": (0.14, 0.22),
-    "nose_colour": "black", "eye_shape": "round", "eye_size": (0.17, 0.23), "eye_spacing": (0.4, 0.5),
-    "eye_colour": {"brown": 2, "dark": 2, "amber": 1}, "pupil": "round", "whiskers": "none",
-    "mouth": {"closed": 3, "smile": 3, "open": 1}, "tail": "short", "fur": "smooth",
+    "ears": "pointed",
+    "ear_size": (0.85, 1.15),
+    "head_width": (0.98, 1.14),
+    "cheeks": (0.0, 0.14),
+    "muzzle_length": (0.2, 0.5),
+    "muzzle_width": (0.4, 0.5),
+    "nose": "oval",
+    "nose_size": (0.14, 0.22),
+    "nose_colour": "black",
+    "eye_shape": "round",
+    "eye_size": (0.17, 0.23),
+    "eye_spacing": (0.4, 0.5),
+    "eye_colour": {"brown": 2, "dark": 2, "amber": 1},
+    "pupil": "round",
+    "whiskers": "none",
+    "mouth": {"closed": 3, "smile": 3, "open": 1},
+    "tail": "short",
+    "fur": "smooth",
 }
 _CAT = _COMMON | {
-    "ears": "pointed", "head_width": (1.02, 1.2), "muzzle_length": (0.08, 0.36),
-    "muzzle_width": (0.34, 0.48), "nose": {"triangle": 5, "heart": 3, "oval": 2},
-    "nose_size": (0.1, 0.17), "nose_colour": {"pink": 5, "brown": 2, "black": 2, "grey": 1},
-    "eye_shape": {"almond": 5, "round": 4}, "eye_size": (0.2, 0.29), "eye_spacing": (0.42, 0.52),
+    "ears": "pointed",
+    "head_width": (1.02, 1.2),
+    "muzzle_length": (0.08, 0.36),
+    "muzzle_width": (0.34, 0.48),
+    "nose": {"triangle": 5, "heart": 3, "oval": 2},
+    "nose_size": (0.1, 0.17),
+    "nose_colour": {"pink": 5, "brown": 2, "black": 2, "grey": 1},
+    "eye_shape": {"almond": 5, "round": 4},
+    "eye_size": (0.2, 0.29),
+    "eye_spacing": (0.42, 0.52),
     "eye_colour": {"green": 4, "yellow": 3, "amber": 2, "blue": 2, "brown": 1},
-    "pupil": {"slit": 4, "oval": 3, "round": 3}, "whiskers": {"long": 6, "short": 3, "none": 1},
-    "mouth": {"closed": 4, "smile": 5, "open": 1}, "tail": {"long": 4, "wrapped": 4, "bushy": 2},
+    "pupil": {"slit": 4, "oval": 3, "round": 3},
+    "whiskers": {"long": 6, "short": 3, "none": 1},
+    "mouth": {"closed": 4, "smile": 5, "open": 1},
+    "tail": {"long": 4, "wrapped": 4, "bushy": 2},
 }
 _DOG = _COMMON | {
-    "ears": "floppy", "head_width": (0.92, 1.08), "muzzle_length": (0.4, 0.9),
-    "muzzle_width": (0.4, 0.56), "nose": {"oval": 6, "heart": 2, "triangle": 2},
-    "nose_size": (0.17, 0.26), "nose_colour": {"black": 6, "brown": 3, "pink": 1, "grey": 1},
-    "eye_shape": {"round": 5, "droopy": 4, "almond": 2}, "eye_size": (0.15, 0.22),
-    "eye_colour": {"brown": 4, "dark": 3, "amber": 2, "blue": 1, "green": 0.5}, "pupil": {"round": 5, "oval": 1},
+    "ears": "floppy",
+    "head_width": (0.92, 1.08),
+    "muzzle_length": (0.4, 0.9),
+    "muzzle_width": (0.4, 0.56),
+    "nose": {"oval": 6, "heart": 2, "triangle": 2},
+    "nose_size": (0.17, 0.26),
+    "nose_colour": {"black": 6, "brown": 3, "pink": 1, "grey": 1},
+    "eye_shape": {"round": 5, "droopy": 4, "almond": 2},
+    "eye_size": (0.15, 0.22),
+    "eye_colour": {"brown": 4, "dark": 3, "amber": 2, "blue": 1, "green": 0.5},
+    "pupil": {"round": 5, "oval": 1},
     "whiskers": {"none": 5, "short": 4, "long": 1},
     "mouth": {"closed": 3, "smile": 3, "open": 2, "tongue": 4},
     "tail": {"long": 2, "bushy": 2, "curled": 3, "short": 3},
@@ -632,36 +686,330 @@ _DOG = _COMMON | {
 BREEDS = {
     "cat": (
         (4, _CAT),
-        (2, _CAT | {"ear_size": (1.1, 1.35), "head_width": (0.9, 1.02), "muzzle_length": (0.3, 0.55), "eye_shape": "almond"}),
-        (2, _CAT | {"ears": {"rounded": 3, "pointed": 1}, "ear_size": (0.75, 1), "cheeks": (0.1, 0.25), "muzzle_length": (0.0, 0.12), "eye_shape": "round", "eye_size": (0.26, 0.32), "fur": "fluffy", "tail": "bushy"}),
-        (2, _CAT | {"ears": "folded", "ear_size": (0.8, 1), "cheeks": (0.08, 0.2), "eye_shape": "round", "eye_size": (0.24, 0.3)}),
-        (1.5, _CAT | {"ears": "tufted", "cheeks": (0.1, 0.25), "muzzle_length": (0.3, 0.5), "fur": "fluffy", "tail": "bushy"}),
+        (
+            2,
+            _CAT
+            | {
+                "ear_size": (1.1, 1.35),
+                "head_width": (0.9, 1.02),
+                "muzzle_length": (0.3, 0.55),
+                "eye_shape": "almond",
+            },
+        ),
+        (
+            2,
+            _CAT
+            | {
+                "ears": {"rounded": 3, "pointed": 1},
+                "ear_size": (0.75, 1),
+                "cheeks": (0.1, 0.25),
+                "muzzle_length": (0.0, 0.12),
+                "eye_shape": "round",
+                "eye_size": (0.26, 0.32),
+                "fur": "fluffy",
+                "tail": "bushy",
+            },
+        ),
+        (
+            2,
+            _CAT
+            | {
+                "ears": "folded",
+                "ear_size": (0.8, 1),
+                "cheeks": (0.08, 0.2),
+                "eye_shape": "round",
+                "eye_size": (0.24, 0.3),
+            },
+        ),
+        (
+            1.5,
+            _CAT
+            | {
+                "ears": "tufted",
+                "cheeks": (0.1, 0.25),
+                "muzzle_length": (0.3, 0.5),
+                "fur": "fluffy",
+                "tail": "bushy",
+            },
+        ),
         (1, _CAT | {"ears": {"rounded": 1, "pointed": 1}, "fur": "curly"}),
     ),
     "dog": (
         (2, _DOG | {"ears": "floppy"}),
-        (1.5, _DOG | {"ears": {"long": 2, "floppy": 1}, "eye_shape": "droopy", "fur": {"smooth": 1, "fluffy": 1}}),
-        (2, _DOG | {"ears": "pointed", "muzzle_length": (0.6, 0.95), "tail": {"bushy": 2, "long": 1}}),
-        (1.5, _DOG | {"ears": "pointed", "cheeks": (0.1, 0.22), "muzzle_length": (0.4, 0.65), "fur": "fluffy", "tail": "curled"}),
-        (1.5, _DOG | {"ears": {"folded": 3, "rounded": 1}, "muzzle_length": (0.35, 0.7), "fur": {"fluffy": 1, "curly": 1, "smooth": 1}}),
-        (1.5, _DOG | {"ears": {"folded": 2, "floppy": 1}, "ear_size": (0.65, 0.9), "head_width": (1.02, 1.16), "cheeks": (0.08, 0.2), "muzzle_length": (0.12, 0.3), "muzzle_width": (0.54, 0.66), "eye_size": (0.2, 0.27), "nose_size": (0.15, 0.22)}),
-        (1, _DOG | {"ears": "pointed", "ear_size": (1.1, 1.4), "muzzle_length": (0.3, 0.5), "eye_size": (0.2, 0.28), "head_width": (0.98, 1.12)}),
+        (
+            1.5,
+            _DOG
+            | {
+                "ears": {"long": 2, "floppy": 1},
+                "eye_shape": "droopy",
+                "fur": {"smooth": 1, "fluffy": 1},
+            },
+        ),
+        (
+            2,
+            _DOG
+            | {"ears": "pointed", "muzzle_length": (0.6, 0.95), "tail": {"bushy": 2, "long": 1}},
+        ),
+        (
+            1.5,
+            _DOG
+            | {
+                "ears": "pointed",
+                "cheeks": (0.1, 0.22),
+                "muzzle_length": (0.4, 0.65),
+                "fur": "fluffy",
+                "tail": "curled",
+            },
+        ),
+        (
+            1.5,
+            _DOG
+            | {
+                "ears": {"folded": 3, "rounded": 1},
+                "muzzle_length": (0.35, 0.7),
+                "fur": {"fluffy": 1, "curly": 1, "smooth": 1},
+            },
+        ),
+        (
+            1.5,
+            _DOG
+            | {
+                "ears": {"folded": 2, "floppy": 1},
+                "ear_size": (0.65, 0.9),
+                "head_width": (1.02, 1.16),
+                "cheeks": (0.08, 0.2),
+                "muzzle_length": (0.12, 0.3),
+                "muzzle_width": (0.54, 0.66),
+                "eye_size": (0.2, 0.27),
+                "nose_size": (0.15, 0.22),
+            },
+        ),
+        (
+            1,
+            _DOG
+            | {
+                "ears": "pointed",
+                "ear_size": (1.1, 1.4),
+                "muzzle_length": (0.3, 0.5),
+                "eye_size": (0.2, 0.28),
+                "head_width": (0.98, 1.12),
+            },
+        ),
         (1.5, _DOG | {"ears": "floppy", "fur": "curly"}),
     ),
     "rabbit": (
-        (3, _COMMON | {"ears": "upright", "muzzle_length": (0.1, 0.3), "nose": {"triangle": 2, "heart": 1}, "nose_size": (0.09, 0.13), "nose_colour": {"pink": 3, "brown": 1}, "whiskers": {"long": 1, "short": 1}}),
-        (1, _COMMON | {"ears": "long", "muzzle_length": (0.1, 0.3), "nose": "triangle", "nose_size": (0.09, 0.13), "nose_colour": "pink", "whiskers": "long", "fur": "fluffy"}),
+        (
+            3,
+            _COMMON
+            | {
+                "ears": "upright",
+                "muzzle_length": (0.1, 0.3),
+                "nose": {"triangle": 2, "heart": 1},
+                "nose_size": (0.09, 0.13),
+                "nose_colour": {"pink": 3, "brown": 1},
+                "whiskers": {"long": 1, "short": 1},
+            },
+        ),
+        (
+            1,
+            _COMMON
+            | {
+                "ears": "long",
+                "muzzle_length": (0.1, 0.3),
+                "nose": "triangle",
+                "nose_size": (0.09, 0.13),
+                "nose_colour": "pink",
+                "whiskers": "long",
+                "fur": "fluffy",
+            },
+        ),
     ),
-    "bear": ((1, _COMMON | {"ears": "round", "ear_size": (0.8, 1), "head_width": (1.08, 1.2), "muzzle_length": (0.4, 0.6), "muzzle_width": (0.44, 0.54), "nose_size": (0.18, 0.24), "eye_size": (0.1, 0.14), "fur": {"smooth": 1, "fluffy": 1}, "colours": {"chocolate": 2, "rust": 2, "black": 1, "white": 1, "fawn": 1}, "coat": {"solid": 3, "tuxedo": 1}}),),
-    "fox": ((1, _COMMON | {"ears": "pointed", "ear_size": (1.1, 1.35), "head_width": (1.08, 1.2), "cheeks": (0.2, 0.34), "muzzle_length": (0.7, 1), "muzzle_width": (0.24, 0.32), "nose_size": (0.11, 0.15), "eye_shape": "almond", "eye_colour": "amber", "tail": "bushy", "fur": "fluffy", "colours": {"ginger": 4, "rust": 3, "grey": 1, "white": 1}, "coat": {"tuxedo": 3, "blaze": 1}}),),
-    "mouse": ((1, _COMMON | {"ears": "round", "ear_size": (1.35, 1.8), "head_width": (0.88, 1), "muzzle_length": (0.5, 0.8), "muzzle_width": (0.24, 0.32), "nose_size": (0.09, 0.13), "nose_colour": {"pink": 3, "black": 1}, "eye_colour": {"dark": 3, "red": 1}, "whiskers": "long", "tail": "whip"}),),
-    "pig": ((1, _COMMON | {"ears": {"folded": 2, "pointed": 1}, "ear_size": (0.7, 0.9), "head_width": (1.06, 1.2), "muzzle_length": (0.3, 0.5), "nose": "snout", "nose_size": (0.18, 0.24), "nose_colour": {"pink": 4, "brown": 1}, "eye_size": (0.11, 0.16), "tail": "curled", "colours": {"pink": 5, "fawn": 1, "black": 1, "rust": 1}, "coat": {"solid": 3, "spotted": 1, "calico": 1}}),),
-    "owl": ((1, _COMMON | {"ears": {"tufted": 2, "none": 1}, "ear_size": (0.5, 0.7), "head_width": (1.12, 1.25), "muzzle_length": (0.0, 0.1), "nose": "beak", "nose_size": (0.16, 0.22), "nose_colour": {"yellow": 2, "grey": 1}, "eye_size": (0.3, 0.38), "eye_spacing": (0.44, 0.52), "eye_colour": {"yellow": 3, "amber": 2, "dark": 1}, "mouth": "none", "tail": "none", "fur": "fluffy", "coat": {"spotted": 2, "brindle": 2, "solid": 1}}),),
-    "frog": ((1, _COMMON | {"ears": "none", "head_width": (1.2, 1.4), "muzzle_length": (0.0, 0.1), "muzzle_width": (0.7, 0.9), "nose": "none", "eye_size": (0.26, 0.34), "eye_spacing": (0.55, 0.7), "eye_colour": {"yellow": 2, "amber": 1, "green": 1}, "pupil": {"bar": 3, "round": 1}, "mouth": {"smile": 3, "open": 1}, "tail": "none", "colours": {"leaf": 4, "lime": 2, "blue": 1, "rust": 1}, "coat": {"spotted": 2, "solid": 2, "brindle": 1}}),),
-    "panda": ((1, _COMMON | {"ears": "round", "head_width": (1.12, 1.25), "cheeks": (0.08, 0.2), "muzzle_length": (0.25, 0.45), "nose_size": (0.15, 0.2), "eye_size": (0.12, 0.16), "colours": "white", "coat": "panda"}),),
-    "koala": ((1, _COMMON | {"ears": "round", "ear_size": (1.4, 1.8), "head_width": (1.1, 1.22), "muzzle_length": (0.1, 0.25), "nose": "koala", "nose_size": (0.2, 0.26), "eye_size": (0.11, 0.15), "fur": "fluffy", "tail": "none", "colours": {"grey": 3, "silver": 2, "fawn": 1}, "coat": {"solid": 2, "tuxedo": 1}}),),
-    "cow": ((1, _COMMON | {"ears": "leaf", "head_width": (0.86, 0.98), "muzzle_length": (0.7, 0.95), "muzzle_width": (0.56, 0.68), "nose": "none", "tail": "whip", "coat": {"calico": 2, "blaze": 2, "solid": 1}}),),
-    "sheep": ((1, _COMMON | {"ears": "leaf", "head_width": (0.82, 0.95), "muzzle_length": (0.5, 0.7), "muzzle_width": (0.36, 0.44), "nose": "triangle", "nose_size": (0.1, 0.14), "fur": "curly", "colours": {"white": 4, "cream": 2, "chocolate": 1, "black": 1}, "coat": {"solid": 1, "points": 2}}),),
+    "bear": (
+        (
+            1,
+            _COMMON
+            | {
+                "ears": "round",
+                "ear_size": (0.8, 1),
+                "head_width": (1.08, 1.2),
+                "muzzle_length": (0.4, 0.6),
+                "muzzle_width": (0.44, 0.54),
+                "nose_size": (0.18, 0.24),
+                "eye_size": (0.1, 0.14),
+                "fur": {"smooth": 1, "fluffy": 1},
+                "colours": {"chocolate": 2, "rust": 2, "black": 1, "white": 1, "fawn": 1},
+                "coat": {"solid": 3, "tuxedo": 1},
+            },
+        ),
+    ),
+    "fox": (
+        (
+            1,
+            _COMMON
+            | {
+                "ears": "pointed",
+                "ear_size": (1.1, 1.35),
+                "head_width": (1.08, 1.2),
+                "cheeks": (0.2, 0.34),
+                "muzzle_length": (0.7, 1),
+                "muzzle_width": (0.24, 0.32),
+                "nose_size": (0.11, 0.15),
+                "eye_shape": "almond",
+                "eye_colour": "amber",
+                "tail": "bushy",
+                "fur": "fluffy",
+                "colours": {"ginger": 4, "rust": 3, "grey": 1, "white": 1},
+                "coat": {"tuxedo": 3, "blaze": 1},
+            },
+        ),
+    ),
+    "mouse": (
+        (
+            1,
+            _COMMON
+            | {
+                "ears": "round",
+                "ear_size": (1.35, 1.8),
+                "head_width": (0.88, 1),
+                "muzzle_length": (0.5, 0.8),
+                "muzzle_width": (0.24, 0.32),
+                "nose_size": (0.09, 0.13),
+                "nose_colour": {"pink": 3, "black": 1},
+                "eye_colour": {"dark": 3, "red": 1},
+                "whiskers": "long",
+                "tail": "whip",
+            },
+        ),
+    ),
+    "pig": (
+        (
+            1,
+            _COMMON
+            | {
+                "ears": {"folded": 2, "pointed": 1},
+                "ear_size": (0.7, 0.9),
+                "head_width": (1.06, 1.2),
+                "muzzle_length": (0.3, 0.5),
+                "nose": "snout",
+                "nose_size": (0.18, 0.24),
+                "nose_colour": {"pink": 4, "brown": 1},
+                "eye_size": (0.11, 0.16),
+                "tail": "curled",
+                "colours": {"pink": 5, "fawn": 1, "black": 1, "rust": 1},
+                "coat": {"solid": 3, "spotted": 1, "calico": 1},
+            },
+        ),
+    ),
+    "owl": (
+        (
+            1,
+            _COMMON
+            | {
+                "ears": {"tufted": 2, "none": 1},
+                "ear_size": (0.5, 0.7),
+                "head_width": (1.12, 1.25),
+                "muzzle_length": (0.0, 0.1),
+                "nose": "beak",
+                "nose_size": (0.16, 0.22),
+                "nose_colour": {"yellow": 2, "grey": 1},
+                "eye_size": (0.3, 0.38),
+                "eye_spacing": (0.44, 0.52),
+                "eye_colour": {"yellow": 3, "amber": 2, "dark": 1},
+                "mouth": "none",
+                "tail": "none",
+                "fur": "fluffy",
+                "coat": {"spotted": 2, "brindle": 2, "solid": 1},
+            },
+        ),
+    ),
+    "frog": (
+        (
+            1,
+            _COMMON
+            | {
+                "ears": "none",
+                "head_width": (1.2, 1.4),
+                "muzzle_length": (0.0, 0.1),
+                "muzzle_width": (0.7, 0.9),
+                "nose": "none",
+                "eye_size": (0.26, 0.34),
+                "eye_spacing": (0.55, 0.7),
+                "eye_colour": {"yellow": 2, "amber": 1, "green": 1},
+                "pupil": {"bar": 3, "round": 1},
+                "mouth": {"smile": 3, "open": 1},
+                "tail": "none",
+                "colours": {"leaf": 4, "lime": 2, "blue": 1, "rust": 1},
+                "coat": {"spotted": 2, "solid": 2, "brindle": 1},
+            },
+        ),
+    ),
+    "panda": (
+        (
+            1,
+            _COMMON
+            | {
+                "ears": "round",
+                "head_width": (1.12, 1.25),
+                "cheeks": (0.08, 0.2),
+                "muzzle_length": (0.25, 0.45),
+                "nose_size": (0.15, 0.2),
+                "eye_size": (0.12, 0.16),
+                "colours": "white",
+                "coat": "panda",
+            },
+        ),
+    ),
+    "koala": (
+        (
+            1,
+            _COMMON
+            | {
+                "ears": "round",
+                "ear_size": (1.4, 1.8),
+                "head_width": (1.1, 1.22),
+                "muzzle_length": (0.1, 0.25),
+                "nose": "koala",
+                "nose_size": (0.2, 0.26),
+                "eye_size": (0.11, 0.15),
+                "fur": "fluffy",
+                "tail": "none",
+                "colours": {"grey": 3, "silver": 2, "fawn": 1},
+                "coat": {"solid": 2, "tuxedo": 1},
+            },
+        ),
+    ),
+    "cow": (
+        (
+            1,
+            _COMMON
+            | {
+                "ears": "leaf",
+                "head_width": (0.86, 0.98),
+                "muzzle_length": (0.7, 0.95),
+                "muzzle_width": (0.56, 0.68),
+                "nose": "none",
+                "tail": "whip",
+                "coat": {"calico": 2, "blaze": 2, "solid": 1},
+            },
+        ),
+    ),
+    "sheep": (
+        (
+            1,
+            _COMMON
+            | {
+                "ears": "leaf",
+                "head_width": (0.82, 0.95),
+                "muzzle_length": (0.5, 0.7),
+                "muzzle_width": (0.36, 0.44),
+                "nose": "triangle",
+                "nose_size": (0.1, 0.14),
+                "fur": "curly",
+                "colours": {"white": 4, "cream": 2, "chocolate": 1, "black": 1},
+                "coat": {"solid": 1, "points": 2},
+            },
+        ),
+    ),
 }
 
 KINDS = ("cat", "dog")
@@ -787,12 +1135,12 @@ class _Painting:
     """A canvas at twice the final size, and a relief of light and shadow at half of it."""
 
     def __init__(self, size, backdrop, light_angle):
-        self.side = SUPERSAMPLING * size
+        self.side = -(-SUPERSAMPLING * size // CELL) * CELL
         self.image = backdrop.resize((self.side, self.side), Image.Resampling.BILINEAR)
         self.draw = ImageDraw.Draw(self.image)
         self.fur = Image.new("RGB", self.image.size)
         self.fur_draw = ImageDraw.Draw(self.fur)
-        self.relief = np.ones((size // 2, size // 2), "float32")
+        self.relief = np.ones((self.side // CELL,) * 2, "float32")
         self.light = np.exp(1j * np.radians(light_angle))
 
     def fill(self, points, colour, on_fur=False):
@@ -802,39 +1150,54 @@ class _Painting:
     def line(self, points, colour, width=1.0, closed=False):
         points = np.append(points, points[:1]) if closed else points
         width = max(1, round(width * self.side / 160))
-        self.draw.line(points.view(float).tolist(), fill=_rgb(colour), width=width, joint="curve")
+        self.draw.line(points.view(float).tolist(), fill=_rgb(colour), width=width)
 
     def form(self, points, ink, colour=None, depth=1.0):
         """Paint a rounded shape, in one colour or in the fur, with light, shadow and outline."""
-        mask = Image.new("L", self.image.size)
-        ImageDraw.Draw(mask).polygon(points.view(float).tolist(), fill=255)
-        self.image.paste(self.fur if colour is None else _rgb(colour), mask=mask)
-        self._round_off(mask, depth)
+        box = self._around(points)
+        if box is None:
+            return
+        left, top, right, bottom = box
+        mask = Image.new("L", (right - left, bottom - top))
+        ImageDraw.Draw(mask).polygon((points - complex(left, top)).view(float).tolist(), fill=255)
+        paint = self.fur.crop(box) if colour is None else _rgb(colour)
+        self.image.paste(paint, box, mask)
+        self._round_off(mask, box, depth)
         self.line(points, ink, closed=True)
 
-    def _round_off(self, mask, depth):
-        half = len(self.relief)
-        small = mask.resize((half, half), Image.Resampling.BOX)
-        soft = small.filter(ImageFilter.GaussianBlur(half / 14))
-        soft = np.asarray(soft, "float32") / 255
+    def _around(self, points):
+        """Return the box that the points and their shadow take up, on whole cells of the relief."""
+        margin = self.side / 16
+        x, y = points.real, points.imag
+        edges = (x.min() - margin, y.min() - margin, x.max() + margin, y.max() + margin)
+        cells = [min(len(self.relief), max(0, int(edge // CELL))) for edge in edges]
+        left, top, right, bottom = (CELL * cell for cell in cells)
+        return (left, top, right, bottom) if right > left + CELL and bottom > top + CELL else None
+
+    def _round_off(self, mask, box, depth):
+        small = mask.reduce(CELL)
+        radius = len(self.relief) / 14
+        soft = np.asarray(small.filter(ImageFilter.GaussianBlur(radius)), "float32") / 255
         inside = np.asarray(small, "float32") / 255
         down, right = np.gradient(soft)
-        slope = -(right * self.light.real + down * self.light.imag) * half / 14
-        around = self.relief * (1 - 0.28 * depth * soft)
-        self.relief = around + inside * (1 + 0.55 * depth * slope - around)
+        slope = -radius * (right * self.light.real + down * self.light.imag)
+        left, top, right, bottom = (edge // CELL for edge in box)
+        relief = self.relief[top:bottom, left:right]
+        relief *= 1 - 0.28 * depth * soft
+        relief += inside * (1 + 0.55 * depth * slope - relief)
 
     def finished(self, traits, rng):
         """Return the picture at its final size, lit, as a uint8 array."""
         size = self.side // SUPERSAMPLING
-        pixels = np.asarray(self.image.reduce(SUPERSAMPLING), "float32")
-        relief = Image.fromarray(self.relief).resize((size, size), Image.Resampling.BILINEAR)
         across = np.linspace(-1, 1, size, dtype="float32")
-        lit = 1 + 0.13 * (across * self.light.real + across[:, None] * self.light.imag)
-        shade = np.asarray(relief) * lit * traits.brightness
-        grain = np.frombuffer(rng.randbytes(size * size), "uint8").reshape(size, size, 1) / 255
-        tint = np.array([1 + traits.warmth, 1, 1 - traits.warmth], "float32")
-        pixels = pixels * shade[..., None] * tint + (grain.astype("float32") - 0.5) * 12
-        picture = Image.fromarray(np.clip(pixels, 0, 255).astype("uint8"))
+        relief = Image.fromarray(self.relief).resize((size, size), Image.Resampling.BILINEAR)
+        shade = 1 + 0.13 * (across * self.light.real + across[:, None] * self.light.imag)
+        shade = shade.astype("float32") * np.asarray(relief)
+        tint = traits.brightness * np.array([1 + traits.warmth, 1, 1 - traits.warmth], "float32")
+        grain = np.frombuffer(rng.randbytes(size * size), "uint8").astype("float32")
+        pixels = np.asarray(self.image.reduce(SUPERSAMPLING)) * shade[..., None] * tint
+        pixels += (grain.reshape(size, size, 1) - 127.5) * np.float32(12 / 255)
+        picture = Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype("uint8"))
         if traits.blur:
             picture = picture.filter(ImageFilter.GaussianBlur(traits.blur * size / 160))
         return np.asarray(picture)
@@ -902,17 +1265,19 @@ class _Animal:
     def wear(self, frame, stretch=1.0):
         """Paint the fur layer for a head or a body."""
         painting, rng = self.painting, self.rng
-        everywhere = _box(0, 0, painting.side, painting.side)
-        painting.fill(everywhere, self.colours[0], on_fur=True)
+        painting.fur.paste(self.colours[0], (0, 0, painting.side, painting.side))
         for outline, colour in self.coat.marks(rng):
             painting.fill(frame(outline * stretch), self.colours[colour], on_fur=True)
-        for _ in range(40):
-            start = complex(rng.uniform(-1.1, 1.1), rng.uniform(-1.1, 1.1)) * stretch
-            hair = frame(np.array([start, start + 0.16j + 0.08 * start.real]))
-            colour = _mix(self.colours[0], rng.choice((WHITE, INK)), 0.13)
-            painting.fur_draw.line(
-                hair.view(float).tolist(), colour, max(1, painting.side // 200)
-            )
+        self.hairs(frame, stretch)
+
+    def hairs(self, frame, stretch, count=40):
+        x, y = np.array([self.rng.uniform(-1.1, 1.1) for _ in range(2 * count)]).reshape(2, count)
+        roots = stretch * (x + 1j * y)
+        hairs = frame(np.stack([roots, roots + 0.16j + 0.08 * roots.real], axis=1))
+        width = max(1, self.painting.side // 200)
+        tones = [_mix(self.colours[0], tone, 0.13) for tone in (WHITE, INK)]
+        for i, hair in enumerate(hairs.view(float).tolist()):
+            self.painting.fur_draw.line(hair, tones[i % 2], width)
 
     def edge(self, outline, amount=0.05):
         """Give an outline the edge of the animal's fur."""
@@ -972,7 +1337,9 @@ class _Animal:
 
     def lying(self):
         self.tail(2.2 + 1.3j, 0.9)
-        body = _smooth(_pairs((-0.7, 0.8), (0.4, 0.2), (1.8, 0.3), (2.6, 1.0), (2.2, 1.7), (0, 1.75)))
+        body = _smooth(
+            _pairs((-0.7, 0.8), (0.4, 0.2), (1.8, 0.3), (2.6, 1.0), (2.2, 1.7), (0, 1.75))
+        )
         self.trunk(body, 1.0 + 1.0j, 1.5)
         self.chest(0.9j, 0.5, 0.5)
         self.part(self.frame, self.edge(_ellipse(1.85, 1.3, 0.62, 0.55), 0.06), depth=0.7)
@@ -983,7 +1350,9 @@ class _Animal:
         for x in (0.35, 2.15):
             self.leg(x + 1.3j, x + 0.1 + 2.6j, 0.44)
             self.paws(x + 2.65j)
-        body = _smooth(_pairs((-0.3, 0.5), (0.6, 0.3), (2.3, 0.3), (2.8, 0.9), (2.3, 1.7), (0.2, 1.7)))
+        body = _smooth(
+            _pairs((-0.3, 0.5), (0.6, 0.3), (2.3, 0.3), (2.8, 0.9), (2.3, 1.7), (0.2, 1.7))
+        )
         self.trunk(body, 1.3 + 1.0j, 1.5)
         self.chest(0.1 + 1.1j, 0.32, 0.5)
         for x in (-0.02, 2.4):
@@ -1010,8 +1379,12 @@ class _Animal:
     def skull(self):
         width, cheeks = self.traits.head_width, self.traits.cheeks
         return _symmetric(
-            (0, -0.95), (0.6 * width, -0.82), (0.97 * width, -0.2),
-            ((0.92 + cheeks) * width, 0.35), (0.58 * width, 0.84), (0, 0.98),
+            (0, -0.95),
+            (0.6 * width, -0.82),
+            (0.97 * width, -0.2),
+            ((0.92 + cheeks) * width, 0.35),
+            (0.58 * width, 0.84),
+            (0, 0.98),
         )
 
     def ears(self, in_front):
@@ -1023,7 +1396,9 @@ class _Animal:
             at = complex(ear.at.real * self.traits.head_width, ear.at.imag)
             at = _mirrored(at) if flipped else at
             at += 0.12 * self.turn
-            frame = self.head.inner(at, self.traits.ear_size, -ear.angle if flipped else ear.angle, flipped)
+            frame = self.head.inner(
+                at, self.traits.ear_size, -ear.angle if flipped else ear.angle, flipped
+            )
             self.part(frame, self.edge(ear.outline), colour)
             if ear.inside is not None:
                 self.painting.fill(frame(ear.inside), _mix(colour, PINK, 0.7))
@@ -1037,13 +1412,22 @@ class _Animal:
         height = 0.24 + 0.16 * length
         brow = complex(self.turn * 0.2, tip.imag - 0.3 - 0.75 * length)
         narrow = 0.2 + 0.25 * width
-        outline = _smooth(np.array([
-            brow - narrow * 0.8, brow - 0.06j, brow + narrow * 0.8,
-            tip + complex(0.86 * width, -0.3 * height), tip + complex(width, 0.35 * height),
-            tip + complex(0.5 * width, height), tip + 0.95j * height,
-            tip + complex(-0.5 * width, height), tip + complex(-width, 0.35 * height),
-            tip + complex(-0.86 * width, -0.3 * height),
-        ]))
+        outline = _smooth(
+            np.array(
+                [
+                    brow - narrow * 0.8,
+                    brow - 0.06j,
+                    brow + narrow * 0.8,
+                    tip + complex(0.86 * width, -0.3 * height),
+                    tip + complex(width, 0.35 * height),
+                    tip + complex(0.5 * width, height),
+                    tip + 0.95j * height,
+                    tip + complex(-0.5 * width, height),
+                    tip + complex(-width, 0.35 * height),
+                    tip + complex(-0.86 * width, -0.3 * height),
+                ]
+            )
+        )
         base = self.colours[self.coat.muzzle]
         frame = self.head
         colour = _mix(base, WHITE, 0.16)
@@ -1078,7 +1462,24 @@ class _Animal:
         corner = complex(0.62 * width, low - (0.06 if style != "closed" else -0.04))
         if style in ("open", "tongue"):
             drop = 0.28 if style == "open" else 0.22
-            gape = _smooth(np.array([-corner, -0.3 * width + low * 1j + 0.03j, low * 1j, 0.3 * width + low * 1j + 0.03j, corner, complex(0.3 * width, low + drop), complex(-0.3 * width, low + drop)]).real * 1 + 1j * np.array([corner.imag, low + 0.05, low, low + 0.05, corner.imag, low + drop, low + drop]))
+            gape = _smooth(
+                np.array(
+                    [
+                        -corner,
+                        -0.3 * width + low * 1j + 0.03j,
+                        low * 1j,
+                        0.3 * width + low * 1j + 0.03j,
+                        corner,
+                        complex(0.3 * width, low + drop),
+                        complex(-0.3 * width, low + drop),
+                    ]
+                ).real
+                * 1
+                + 1j
+                * np.array(
+                    [corner.imag, low + 0.05, low, low + 0.05, corner.imag, low + drop, low + drop]
+                )
+            )
             self.painting.fill(frame(gape), MOUTH)
             long = 0.2 if style == "open" else 0.42
             tongue = _ellipse(0, low + drop * 0.45 + long * 0.35, 0.25 * width + 0.04, long * 0.6)
@@ -1124,9 +1525,13 @@ class _Animal:
         if style == "none":
             return
         colour = self.traits.collar_colour
-        band = _smooth(_pairs((-0.72, 0.62), (0, 1.0), (0.72, 0.62), (0.76, 0.86), (0, 1.24), (-0.76, 0.86)))
+        band = _smooth(
+            _pairs((-0.72, 0.62), (0, 1.0), (0.72, 0.62), (0.76, 0.86), (0, 1.24), (-0.76, 0.86))
+        )
         if style == "scarf":
-            self.part(self.frame, _corner((-0.5, 0.9), (0.5, 0.9), (0.1, 1.75), (0.1, 1.75)), colour)
+            self.part(
+                self.frame, _corner((-0.5, 0.9), (0.5, 0.9), (0.1, 1.75), (0.1, 1.75)), colour
+            )
         self.painting.form(self.frame(band), _mix(colour, INK, 0.4), colour)
         if style == "bell":
             self.painting.form(self.frame(_ellipse(0, 1.28, 0.17)), "#8a6420", "#f4c542")
@@ -1139,7 +1544,7 @@ def _open_smooth(points, steps=6):
     """Draw a smooth open curve through the points."""
     weights = _spline_weights(len(points) + 2, steps)
     padded = np.concatenate([points[:1], points, points[-1:]])
-    return np.append((weights @ padded)[steps : steps * len(points)], points[-1])
+    return np.append(np.einsum("ij,j", weights, padded)[steps : steps * len(points)], points[-1])
 
 
 # --------------------------------------------------------------------------------------------
@@ -1148,8 +1553,11 @@ def _open_smooth(points, steps=6):
 
 # Half a head in shares of the picture's side, and where the head lies, for each pose.
 _POSES = {
-    "portrait": (0.25, 0.46), "sitting": (0.17, 0.34), "lying": (0.17, 0.48),
-    "standing": (0.16, 0.38), "peeking": (0.22, 0.5),
+    "portrait": (0.25, 0.46),
+    "sitting": (0.17, 0.34),
+    "lying": (0.17, 0.48),
+    "standing": (0.16, 0.38),
+    "peeking": (0.22, 0.5),
 }
 
 
