@@ -1,12 +1,13 @@
 """Looks a folder of pictures over before anyone trains on it."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import stat
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import astuple, dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -26,9 +27,17 @@ SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".gif
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS  # 89,478,485: 256 MiB as RGB
 
 JUNK = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE)
-KAGGLE_NAME = re.compile(r"(cat|dog)\.\d+\.\w+", re.IGNORECASE)
-SMALLEST_SIDE = 32
-EXTREME_RATIO = 4
+KAGGLE_NAME = re.compile(r"(cat|dog)\.\d+\.", re.IGNORECASE)
+ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".tar", ".gz")
+SMALLEST_SIDE = 32  # pixels
+EXTREME_RATIO = 4  # always answering with the larger class would be right in 80 %
+# Which split the pictures of a class go to, in turn, sorted by name (by code points, which is
+# the same on every machine). "all" is 70, 20 and 10 in a hundred, and one of each from three on.
+SPLIT_RULES = {
+    "train": ("train",),
+    "validation": ("test", *["validation"] * 4),
+    "all": ("test", "validation", *["train"] * 4, "validation", *["train"] * 3),
+}
 EXPECTED = (
     "expected train/ and validation/, each with cats/ and dogs/, or pictures cat.0.jpg and "
     "dog.0.jpg in one folder, or PetImages/Cat and PetImages/Dog"
@@ -115,10 +124,20 @@ def shown(path):
 # --- Which files there are ----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Problem:
-    """Something to know about a file or folder, named relative to the root."""
+    """Something to know about a file or folder.
 
+    Attributes
+    ----------
+    grade : str
+        ``"error"``, ``"warning"`` or ``"note"``.
+    path : str
+        Relative to the folder that was checked, with forward slashes; ``"."`` for all of it.
+    text : str
+    """
+
+    grade: str
     path: str
     text: str
 
@@ -133,15 +152,6 @@ class Picture:
     path: Path
     split: str
     label: int
-
-
-@dataclass
-class Findings:
-    """Problems in three grades."""
-
-    errors: list = field(default_factory=list)
-    warnings: list = field(default_factory=list)
-    notes: list = field(default_factory=list)
 
 
 def find_layout(source):
@@ -167,40 +177,41 @@ def find_layout(source):
     if not source.exists():
         raise CatdogError(f"no such file or folder: {shown(source)}")
     folder = unpack(source) if source.is_file() else source
-    pets = folder / "PetImages"
-    for root in (folder, pets):
-        if root.is_dir() and _layout(root):
-            return root, _layout(root)
-    below = _folders_with_layout(folder)
-    if source.is_file() and len(below) == 1:
-        return below[0], _layout(below[0])
-    near = below or [p for p in folder.resolve().parents[:2] if _layout(p)]
-    hint = f"; did you mean {' or '.join(map(shown, near))}?" if near else ""
-    raise CatdogError(
-        f"{shown(source)} has no known layout: {EXPECTED}; found {_contents(folder)}{hint}"
-    )
-
-
-def _entries(folder):
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise CatdogError(f"cannot read the folder {shown(folder)}: {error.strerror}") from error
+    found = [root for root in (folder, folder / "PetImages") if root.is_dir() and _layout(root)]
+    near = found[:1] or _folders_with_layout(folder)
+    if found or (source.is_file() and len(near) == 1):
+        return near[0], _layout(near[0])
+    near = near or _parents_with_layout(folder)
+    hint = f"; did you mean {' or '.join(map(shown, near[:3]))}?" if near else ""
+    about = f"{EXPECTED}; found {_contents(folder)}"
+    raise CatdogError(f"{shown(source)} has no known layout: {about}{hint}")
 
 
 def _layout(folder):
     """Name the layout of a folder, None where it has none."""
-    entries = [entry for entry in _entries(folder) if not JUNK.fullmatch(entry.name)]
+    entries = _entries(folder)
     folders = {entry.name for entry in entries if entry.is_dir()}
     if {"train", "validation"} <= folders:
         return "official"
     if {"Cat", "Dog"} <= folders:
         return "Asirra"
-    matches = [KAGGLE_NAME.fullmatch(entry.name) for entry in entries]
+    matches = [KAGGLE_NAME.match(entry.name) for entry in entries]
     if {match[1].lower() for match in matches if match} == {"cat", "dog"}:
         return "Kaggle"
     return None
+
+
+def _entries(folder):
+    """List a folder by name, without what operating systems and Jupyter leave behind."""
+    return [entry for entry in _all_entries(folder) if not JUNK.fullmatch(entry.name)]
+
+
+def _all_entries(folder):
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise CatdogError(f"cannot read the folder {shown(folder)}: {error.strerror}") from error
 
 
 def _folders_with_layout(folder, most=1000):
@@ -210,11 +221,16 @@ def _folders_with_layout(folder, most=1000):
         if looked_at is not folder and _layout(looked_at):
             found.append(looked_at)
         elif len(queue) < most:
-            queue += [
-                Path(entry.path)
-                for entry in _entries(looked_at)
-                if entry.is_dir(follow_symlinks=False) and not JUNK.fullmatch(entry.name)
-            ]
+            entries = _entries(looked_at)
+            queue += [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
+    return found
+
+
+def _parents_with_layout(folder):
+    found = []
+    for parent in folder.resolve().parents[:2]:
+        with contextlib.suppress(CatdogError):  # a parent need not be readable
+            found += [parent] if _layout(parent) else []
     return found
 
 
@@ -222,129 +238,122 @@ def _contents(folder):
     """Describe in words what lies in a folder."""
     entries = _entries(folder)
     folders = [entry.name + "/" for entry in entries if entry.is_dir()]
-    archives = [e.name for e in entries if Path(e.name).suffix.lower() in (".zip", ".rar", ".7z")]
+    archives = [e.name for e in entries if Path(e.name).suffix.lower() in ARCHIVE_SUFFIXES]
     pictures = sum(Path(entry.name).suffix.lower() in SUFFIXES for entry in entries)
-    names = [ascii(name)[1:-1] for name in (folders + archives)[:8]]
-    return f"{', '.join(names) or '(none)'}, {pictures} loose images"
+    names = [shown(name) for name in (folders + archives)[:8]]
+    advice = " (unpack the archive and give its folder)" if archives else ""
+    return f"{', '.join(names) or '(none)'}, {pictures} loose images{advice}"
 
 
-class _Lister:
-    """Walks through a folder with a layout and gathers pictures and findings."""
+class _Listing:
+    """The pictures of a folder with a layout, and what there is to say without opening them."""
 
-    def __init__(self, root):
+    def __init__(self, root, layout):
         self.root = root
         self.pictures = []
-        self.found = Findings()
+        self.problems = []
         self.junk = Counter()
         self.ignored = Counter()
+        {"official": self.official, "Asirra": self.asirra, "Kaggle": self.kaggle}[layout]()
+        self.note_ignored()
+        self.warn_of_imbalance()
 
     def name(self, path):
         return Path(path).relative_to(self.root).as_posix()
 
-    def entries(self, folder):
-        """List a folder by name, without what operating systems leave behind."""
-        entries = _entries(folder)
-        junk = [entry.name for entry in entries if JUNK.fullmatch(entry.name)]
-        self.junk.update("._*" if name.startswith("._") else name for name in junk)
-        return [entry for entry in entries if not JUNK.fullmatch(entry.name)]
-
-    def files(self, entries):
-        """Pick the pictures; count the rest by suffix."""
-        paths = [Path(entry.path) for entry in entries if not entry.is_dir()]
-        self.ignored.update(p.suffix or p.name for p in paths if p.suffix.lower() not in SUFFIXES)
-        return [path for path in paths if path.suffix.lower() in SUFFIXES]
-
-    def add(self, paths, label, part, where):
-        """Assign the pictures of one class, sorted by name, to their splits."""
-        rule = SPLIT_RULES[part]
-        splits = [rule[i % len(rule)] for i in range(len(paths))]
-        for path, split in zip(paths, splits, strict=True):
-            self.pictures.append(Picture(path, split, label))
-        missing = sorted(set(rule) - set(splits))
-        if not paths:
-            self.found.errors.append(Problem(where, "has no images"))
-        elif missing:
-            text = f"has {len(paths)} of {CLASS_NAMES[label]}, too few for {' and '.join(missing)}"
-            self.found.errors.append(Problem(where, text))
-
-    def class_folders(self, folder, names, part):
-        """List the folders of the classes, and object to any other folder."""
-        entries = self.entries(folder)
-        folders = [entry.name for entry in entries if entry.is_dir()]
-        loose = len(self.files(entries))
-        if sorted(folders) != sorted(names):
-            where = self.name(folder)
-            text = (
-                f"has the wrong classes: expected folders {', '.join(names)} under "
-                f"{shown(folder)}, found: {', '.join(map(shown, folders)) or '(none)'}, "
-                f"{loose} loose images"
-            )
-            self.found.errors.append(Problem(where, text))
-        elif loose:
-            text = f"has {loose} images outside the class folders; they are not used"
-            self.found.warnings.append(Problem(self.name(folder), text))
-        for label, name in enumerate(names):
-            if name in folders:
-                self.class_folder(folder / name, label, part)
-
-    def class_folder(self, folder, label, part):
-        entries = self.entries(folder)
-        for entry in entries:
-            if entry.is_dir():
-                text = "is a folder inside a class; its files are not used"
-                self.found.warnings.append(Problem(self.name(entry.path), text))
-        self.add(self.files(entries), label, part, self.name(folder))
+    def add_problem(self, grade, path, text):
+        self.problems.append(Problem(grade, self.name(path), text))
 
     def official(self):
-        entries = self.entries(self.root)
-        self.files(entries)
-        for entry in entries:
-            if entry.is_dir() and entry.name not in ("train", "validation"):
+        folders, _ = self.contents(self.root)
+        for folder in folders:
+            if folder.name not in ("train", "validation"):
                 text = "is not used; the test split is every fifth file of validation"
-                self.found.warnings.append(Problem(entry.name, text))
+                self.add_problem("warning", folder, text)
         for part in ("train", "validation"):
-            self.class_folders(self.root / part, CLASS_NAMES, part)
+            self.class_folders(self.root / part, CLASS_NAMES, SPLIT_RULES[part])
 
     def asirra(self):
-        self.class_folders(self.root, ("Cat", "Dog"), "all")
+        self.class_folders(self.root, ("Cat", "Dog"), SPLIT_RULES["all"])
 
     def kaggle(self):
-        paths = self.files(self.entries(self.root))
-        initials = [path.name[:4].lower() for path in paths]
-        for label, initial in enumerate(("cat.", "dog.")):
-            mine = [p for p, i in zip(paths, initials, strict=True) if i == initial]
-            self.add(mine, label, "all", ".")
-        others = len([i for i in initials if i not in ("cat.", "dog.")])
-        if others:
-            text = f"{others} images are not named cat.N or dog.N; they are not used"
-            self.found.warnings.append(Problem(".", text))
+        _, files = self.contents(self.root)
+        matches = [KAGGLE_NAME.match(path.name) for path in files]
+        kinds = [match and match[1].lower() for match in matches]
+        for label, kind in enumerate(("cat", "dog")):
+            paths = [path for path, found in zip(files, kinds, strict=True) if found == kind]
+            self.add_pictures(self.root, paths, label, SPLIT_RULES["all"])
+        if None in kinds:
+            text = f"{kinds.count(None)} images are not named cat.N or dog.N; they are not used"
+            self.add_problem("warning", self.root, text)
 
-    def summary(self):
-        """Turn what was counted into notes and warnings."""
+    def contents(self, folder):
+        """Return folders and pictures, sorted by name; count what is neither."""
+        entries = _all_entries(folder)
+        junk = [entry.name for entry in entries if JUNK.fullmatch(entry.name)]
+        self.junk.update("._*" if name.startswith("._") else name for name in junk)
+        entries = [entry for entry in entries if not JUNK.fullmatch(entry.name)]
+        files = [Path(entry.path) for entry in entries if not entry.is_dir()]
+        others = [path for path in files if path.suffix.lower() not in SUFFIXES]
+        self.ignored.update(path.suffix or path.name for path in others)
+        folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+        return folders, [path for path in files if path.suffix.lower() in SUFFIXES]
+
+    def class_folders(self, folder, names, rule):
+        """List the folders of the classes, and object to any other folder."""
+        folders, loose = self.contents(folder)
+        found = [path.name for path in folders]
+        if found != list(names):
+            found_text = ", ".join(map(shown, found)) or "(none)"
+            text = (
+                f"has the wrong classes: expected folders {', '.join(names)} under "
+                f"{shown(folder)}, found: {found_text}, {len(loose)} loose images"
+            )
+            self.add_problem("error", folder, text)
+        elif loose:
+            text = f"has {len(loose)} images outside the class folders; they are not used"
+            self.add_problem("warning", folder, text)
+        for label, name in enumerate(names):
+            if name in found:
+                self.class_folder(folder / name, label, rule)
+
+    def class_folder(self, folder, label, rule):
+        folders, files = self.contents(folder)
+        for inner in folders:
+            text = "is a folder inside a class; its files are not used"
+            self.add_problem("warning", inner, text)
+        self.add_pictures(folder, files, label, rule)
+
+    def add_pictures(self, folder, paths, label, rule):
+        """Deal the pictures of one class, sorted by name, out to the splits."""
+        splits = [rule[i % len(rule)] for i in range(len(paths))]
+        pairs = zip(paths, splits, strict=True)
+        self.pictures += [Picture(path, split, label) for path, split in pairs]
+        missing = [split for split in SPLIT_NAMES if split in rule and split not in splits]
+        if not paths:
+            self.add_problem("error", folder, "has no images")
+        elif missing:
+            text = f"has {len(paths)} {CLASS_NAMES[label]}, too few for {' and '.join(missing)}"
+            self.add_problem("error", folder, text)
+
+    def note_ignored(self):
+        number = self.ignored.total()
         if self.junk:
-            self.found.notes.append(Problem(".", f"ignored system files: {_counted(self.junk)}"))
-        if self.ignored:
-            number = self.ignored.total()
+            self.add_problem("note", self.root, f"ignored system files: {_counted(self.junk)}")
+        if number:
             text = f"ignored {number} file{'s'[: number > 1]}: {_counted(self.ignored)}"
-            self.found.notes.append(Problem(".", text))
+            self.add_problem("note", self.root, text)
+
+    def warn_of_imbalance(self):
         for split, counts in count_pictures(self.pictures).items():
-            few, many = sorted(counts.items(), key=lambda item: item[1])
-            if few[1] and many[1] > EXTREME_RATIO * few[1]:
-                text = f"{split} is out of balance: {many[1]} {many[0]}, {few[1]} {few[0]}"
-                self.found.warnings.append(Problem(".", text))
-
-
-# Which split the pictures of one class go to, in turn, sorted by name.
-SPLIT_RULES = {
-    "train": ("train",),
-    "validation": ("test", "validation", "validation", "validation", "validation"),
-    # 70, 20 and 10 in a hundred, and one of each from three pictures on.
-    "all": ("test", "validation", *["train"] * 4, "validation", *["train"] * 3),
-}
+            (few, fewest), (many, most) = sorted(counts.items(), key=lambda item: item[1])
+            if 0 < fewest * EXTREME_RATIO < most:
+                text = f"{split} is out of balance: {most} {many}, {fewest} {few}"
+                self.add_problem("warning", self.root, text)
 
 
 def _counted(counter):
-    return ", ".join(f"{ascii(name)[1:-1]} {counter[name]}" for name in sorted(counter))
+    return ", ".join(f"{shown(name)} {counter[name]}" for name in sorted(counter))
 
 
 def count_pictures(pictures):
@@ -369,25 +378,40 @@ class Report:
     layout : str
     pictures : tuple of Picture
         All files that count as pictures, bad ones too.
-    errors, warnings, notes : tuple of Problem
+    problems : tuple of Problem
         In a fixed order.
     """
 
     root: Path
     layout: str
     pictures: tuple[Picture, ...]
-    errors: tuple[Problem, ...]
-    warnings: tuple[Problem, ...]
-    notes: tuple[Problem, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self):
+        """What keeps the pictures from being used."""
+        return self._graded("error")
+
+    @property
+    def warnings(self):
+        """What makes scores misleading."""
+        return self._graded("warning")
+
+    @property
+    def notes(self):
+        """What is as it should not be, and harmless."""
+        return self._graded("note")
+
+    def _graded(self, grade):
+        return tuple(problem for problem in self.problems if problem.grade == grade)
 
     def to_json(self):
         """Return the report as JSON text, in ASCII."""
-        grades = {
-            grade: [asdict(problem) for problem in getattr(self, grade)]
-            for grade in ("errors", "warnings", "notes")
-        }
         about = {"root": str(self.root), "layout": self.layout}
-        return json.dumps(about | {"pictures": count_pictures(self.pictures)} | grades, indent=2)
+        about["pictures"] = count_pictures(self.pictures)
+        for grade in ("errors", "warnings", "notes"):
+            about[grade] = [{"path": p.path, "text": p.text} for p in getattr(self, grade)]
+        return json.dumps(about, indent=2)
 
 
 def report_lines(report, most=5):
@@ -406,16 +430,15 @@ def report_lines(report, most=5):
     lines = [f"{len(report.pictures)} pictures in {shown(report.root)} ({report.layout} layout)"]
     for split, counts in count_pictures(report.pictures).items():
         lines.append(f"{split}: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
-    lines += [f"error: {problem}" for problem in report.errors]
-    lines += [f"warning: {problem}" for problem in report.warnings]
     seen = Counter()
-    for note in report.notes:
-        seen[note.text] += 1
-        if seen[note.text] <= most:
-            lines.append(f"note: {note}")
-    lines += [f"note: {n - most} more: {text}" for text, n in seen.items() if n > most]
-    numbers = (len(report.errors), len(report.warnings), len(report.notes))
-    return [*lines, "{} errors, {} warnings, {} notes".format(*numbers)]
+    for problem in report.problems:
+        seen[problem.text] += 1
+        if problem.grade != "note" or seen[problem.text] <= most:
+            lines.append(f"{problem.grade}: {problem}")
+    texts = dict.fromkeys(note.text for note in report.notes)
+    lines += [f"note: {seen[text] - most} more: {text}" for text in texts if seen[text] > most]
+    counts = [len(report.errors), len(report.warnings), len(report.notes)]
+    return [*lines, "{} errors, {} warnings, {} notes".format(*counts)]
 
 
 def check(source, *, reuse=False):
@@ -441,114 +464,99 @@ def check(source, *, reuse=False):
         If no folder with a layout is found.
     """
     root, layout = find_layout(source)
-    lister = _Lister(root)
-    getattr(lister, layout.lower())()
-    lister.summary()
-    memory = _memory(lister) if reuse else None
-    found = _recalled(memory)
-    if found is None:
-        found = _look_over(lister)
-        _remember(memory, found)
-    grades = [
-        tuple(sorted(listed + seen, key=lambda problem: (problem.path, problem.text)))
-        for listed, seen in zip(vars(lister.found).values(), vars(found).values(), strict=True)
-    ]
-    return Report(root, layout, tuple(lister.pictures), *grades)
+    listing = _Listing(root, layout)
+    memory = _memory(listing) if reuse else None
+    problems = _recalled(memory)
+    if problems is None:
+        problems = _look_at_all(listing)
+        _remember(memory, problems)
+    problems = tuple(sorted(listing.problems + problems))
+    return Report(root, layout, tuple(listing.pictures), problems)
 
 
 @dataclass(frozen=True)
 class _Look:
-    """What one look at a file tells: an error text, or facts about the picture."""
+    """What one look at a file tells: an error, or facts about the picture."""
 
     error: str = ""
     format: str = ""
-    sides: tuple = (0, 0)
+    size: tuple[int, int] = (0, 0)
     turned: bool = False
     digest: bytes = b""
 
 
 def _look(path):
-    """Decode one file and keep no pixels."""
+    """Decode one file to its end and keep no pixels."""
     try:
         path.name.encode("utf-8")
-        with _regular_file(path) as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-            file.seek(0)
-            with Image.open(file, formats=FORMATS) as picture:
-                facts = picture.format, picture.size
-                turned = picture.getexif().get(0x0112, 1) != 1
-            file.seek(0)
-            _decode(file)
     except UnicodeEncodeError:
-        return _Look(error="has a name that is not valid text; rename it")
+        return _Look("has a name that is not valid text; rename it")
+    try:
+        with _regular_file(path) as file:
+            _decode(file)
+            with Image.open(file, formats=FORMATS) as picture:
+                facts = picture.format, picture.size, picture.getexif().get(0x0112, 1) != 1
+                file.seek(0)
+                return _Look("", *facts, hashlib.file_digest(file, "sha256").digest())
     except Exception as error:  # Pillow raises many kinds on damaged files
-        return _Look(error=_diagnosis(path, error))
-    return _Look("", *facts, turned, digest)
+        return _Look(_diagnosis(path, error))
 
 
-def _look_over(lister):
-    """Decode all files of a listing; report them one by one, and then equal ones."""
-    found = Findings()
-    paths = [picture.path for picture in lister.pictures]
-    copies = defaultdict(list)
+def _look_at_all(listing):
+    """Decode all files of a listing; report on each, and on those with the same bytes."""
+    paths = [picture.path for picture in listing.pictures]
+    problems, same_bytes = [], defaultdict(list)
     with ThreadPool() as pool:
         looks = pool.imap(_look, paths, chunksize=16)
         bar = tqdm(looks, "checking", len(paths), ascii=True, ncols=79, disable=None, leave=False)
-        for picture, look in zip(lister.pictures, bar, strict=True):
-            _judge(found, lister.name(picture.path), picture.path.suffix.lower(), look)
+        for picture, look in zip(listing.pictures, bar, strict=True):
+            problems += _judge(look, listing.name(picture.path))
             if not look.error:
-                copies[look.digest].append(picture)
-    for pictures in copies.values():
-        if len(pictures) > 1:
-            _judge_copies(found, pictures, lister.name)
-    return found
+                same_bytes[look.digest].append(picture)
+    for pictures in same_bytes.values():
+        problems += _judge_copies(pictures, listing.name)
+    return problems
 
 
-def _judge(found, name, suffix, look):
-    """Grade what one look at a file told."""
+def _judge(look, name):
+    """Yield the problems of one file."""
     if look.error:
-        found.errors.append(Problem(name, look.error))
+        yield Problem("error", name, look.error)
         return
-    if min(look.sides) < SMALLEST_SIDE:
-        text = "is tiny: {}x{} pixels".format(*look.sides)
-        found.warnings.append(Problem(name, text))
-    if look.format != SUFFIXES[suffix]:
-        found.notes.append(Problem(name, f"is a {look.format} file by its contents"))
+    if min(look.size) < SMALLEST_SIDE:
+        yield Problem("warning", name, "is tiny: {}x{} pixels".format(*look.size))
+    if look.format != SUFFIXES[Path(name).suffix.lower()]:
+        yield Problem("note", name, f"is a {look.format} file by its contents")
     if look.turned:
-        found.notes.append(Problem(name, "is turned upright as its EXIF orientation says"))
+        yield Problem("note", name, "is turned upright, as its EXIF orientation says")
 
 
-def _judge_copies(found, pictures, name):
-    """Grade files with the same bytes."""
+def _judge_copies(pictures, name):
+    """Yield the problems of files with the same bytes."""
     first = pictures[0]
     for picture in pictures:
         other = next((p for p in pictures if p.label != picture.label), None)
         if other:
             text = f"has the same bytes as {shown(name(other.path))}, but another label"
-            found.errors.append(Problem(name(picture.path), text))
+            yield Problem("error", name(picture.path), text)
         elif picture.split != first.split:
-            text = (
-                f"({picture.split}) has the same bytes as {shown(name(first.path))} ({first.split})"
-            )
-            found.warnings.append(Problem(name(picture.path), text))
+            text = f"({picture.split}) has the same bytes as {shown(name(first.path))}"
+            yield Problem("warning", name(picture.path), f"{text} ({first.split})")
 
 
 # --- What earlier checks found ------------------------------------------------------------
 
 
-def _memory(lister):
-    """Name the file that keeps what a check of exactly these files found."""
+def _memory(listing):
+    """Name the file that keeps what a check of exactly these files found, by this code."""
     key = hashlib.sha256(Path(__file__).read_bytes() + PIL.__version__.encode())
-    for picture in lister.pictures:
-        try:
-            status = picture.path.stat()
-        except OSError:
-            return None
-        facts = (lister.name(picture.path), picture.split, status.st_size, status.st_mtime_ns)
-        key.update(repr(facts).encode())
     try:
+        for picture in listing.pictures:
+            status = picture.path.stat()
+            facts = (listing.name(picture.path), picture.split, status.st_size, status.st_mtime_ns)
+            key.update(repr(facts).encode())
         return cache_folder() / "checks" / f"{key.hexdigest()[:24]}.json"
-    except CatdogError:  # a check needs no cache folder
+    except (OSError, CatdogError):  # a link to nothing; no cache, which a check can do without
         return None
 
 
@@ -556,21 +564,16 @@ def _recalled(memory):
     if memory is None or not memory.exists():
         return None
     try:
-        stored = json.loads(memory.read_text(encoding="utf-8"))
-        grades = [[Problem(**problem) for problem in grade] for grade in stored]
-        return Findings(*grades)
-    except (OSError, ValueError, TypeError):
+        return [Problem(*facts) for facts in json.loads(memory.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):  # damaged: as if it were not there
         return None
 
 
-def _remember(memory, found):
+def _remember(memory, problems):
     if memory is None:
         return
-    text = json.dumps([[asdict(p) for p in grade] for grade in vars(found).values()])
-    try:
+    with contextlib.suppress(OSError):  # without it the next check only takes longer
         memory.parent.mkdir(exist_ok=True)
         part = memory.with_suffix(f".{os.getpid()}")
-        part.write_text(text, encoding="utf-8")
+        part.write_text(json.dumps(list(map(astuple, problems))), encoding="utf-8")
         os.replace(part, memory)
-    except OSError:  # without it the next check only takes longer
-        return

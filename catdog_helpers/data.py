@@ -1,8 +1,9 @@
 """Where pictures come from, which file is in which split, and datasets made from those lists."""
 
+import contextlib
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from catdog_helpers.checks import CLASS_NAMES, SPLIT_NAMES, Problem, check, read
 from catdog_helpers.download import cache_folder, fetch, unpack
 
 IMAGE_SIZE = 160
-# Decoded pictures stay in memory while they take at most this share of what is free: while a
-# dataset is made there are two copies of them for a moment, and training needs room too.
-MEMORY_SHARE = 0.25
+# Decoded pictures stay in memory while one split takes at most this share of what is free: the
+# other splits, the model and its gradients need room too.
+MEMORY_SHARE = 0.3
+PROCESS_CGROUP = Path("/proc/self/cgroup")
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,11 @@ def _locate(source):
 
 
 def _sample_folder():
-    """Draw the sample where the cache has none that was drawn by the same code."""
+    """Return the sample in the cache; drawn anew when the code that draws it has changed."""
     from catdog_helpers import sample
 
     version = hashlib.sha256(Path(sample.__file__).read_bytes()).hexdigest()[:12]
-    folder = cache_folder() / f"sample-{version}"
-    return folder if folder.is_dir() else sample.make_sample(folder, seed=0)
+    return sample.make_sample(cache_folder() / f"sample-{version}", seed=0)
 
 
 def _summary(report, most=10):
@@ -128,60 +130,110 @@ def _split(name, pictures, bad):
     return split
 
 
-def memory_needed(split, image_size=IMAGE_SIZE):
-    """Return the bytes that the decoded pictures of a split take."""
-    return len(split) * image_size * image_size * 3
-
-
 def load_images(split, image_size=IMAGE_SIZE):
-    """Decode all pictures of a split once.
+    """Decode all pictures of a split once, in parallel.
+
+    Parameters
+    ----------
+    split : Split
+    image_size : int
+        Side of the square that every picture is resized to.
 
     Returns
     -------
     uint8 array, shape (n, image_size, image_size, 3), values 0..255
+
+    Raises
+    ------
+    CatdogError
+        If a file cannot be decoded, or the memory does not hold them all.
     """
+    needed, free = _bytes_needed(split, image_size), free_memory()
+    if needed > free:
+        raise CatdogError(
+            f"{len(split)} pictures of {split.name} take {needed / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB of memory are free; use make_dataset, which reads in portions"
+        )
     images = np.empty((len(split), image_size, image_size, 3), dtype="uint8")
 
-    def load(i):
-        images[i] = read_picture(split.paths[i], image_size)
+    def load(index):
+        images[index] = read_picture(split.paths[index], image_size)
 
-    with ThreadPoolExecutor() as pool:
-        for _ in pool.map(load, range(len(split))):
-            pass
+    with ThreadPool() as pool:
+        pool.map(load, range(len(split)))
     return images
 
 
 def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, seed=0):
     """Make a ``tf.data.Dataset`` of (images, labels) batches from a list of files.
 
-    Pictures are decoded once and kept as uint8 where they take at most ``MEMORY_SHARE`` of the
-    free memory; otherwise they are decoded anew in every pass, which a printed line says. With
-    ``shuffle`` they come in a new order in every pass, the same for the same seed.
+    Pictures are decoded once and kept in memory as uint8 while they take at most
+    ``MEMORY_SHARE`` of what is free; otherwise every pass decodes them anew, and a printed
+    line says so. The batches are the same either way.
+
+    Parameters
+    ----------
+    split : Split
+    image_size : int
+        Side of the square that every picture is resized to.
+    batch_size : int
+    shuffle : bool
+        Take the pictures in a new order in every pass.
+    seed : int
+        The same seed gives the same orders.
 
     Returns
     -------
     tf.data.Dataset of (uint8 (batch, image_size, image_size, 3), int32 (batch,))
+        Images with values 0..255, and labels.
     """
     import tensorflow as tf
 
-    order = tf.data.Dataset.range(len(split))
-    if shuffle:
-        order = order.shuffle(len(split), seed=seed)
+    def read(index):
+        return read_picture(split.paths[index], image_size)
+
+    def decode(index):
+        image = tf.numpy_function(read, [index], tf.uint8, stateful=False)
+        return tf.ensure_shape(image, (image_size, image_size, 3)), labels[index]
+
     labels = tf.constant(split.labels)
-    free = psutil.virtual_memory().available
-    if memory_needed(split, image_size) <= MEMORY_SHARE * free:
-        images = tf.constant(load_images(split, image_size))
-        batches = order.batch(batch_size)
-        return batches.map(lambda i: (tf.gather(images, i), tf.gather(labels, i))).prefetch(2)
+    pictures = tf.data.Dataset.range(len(split))
+    in_memory = _fits_in_memory(split, image_size)
+    if in_memory:
+        pictures = pictures.map(decode, num_parallel_calls=tf.data.AUTOTUNE).cache()
+        pictures.reduce(0, lambda count, _: count + 1)  # decodes now, not in the first epoch
+    if shuffle:
+        pictures = pictures.shuffle(len(split), seed=seed)
+    if not in_memory:
+        pictures = pictures.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return pictures.batch(batch_size).prefetch(2)
+
+
+def _bytes_needed(split, image_size):
+    return len(split) * image_size * image_size * 3
+
+
+def _fits_in_memory(split, image_size):
+    needed, free = _bytes_needed(split, image_size), free_memory()
+    if needed <= MEMORY_SHARE * free:
+        return True
     print(
-        f"{split.name}: {memory_needed(split, image_size) / 1e9:.1f} GB of pictures would fill "
-        f"more than {MEMORY_SHARE:.0%} of the {free / 1e9:.1f} GB of free memory; they are "
-        "decoded anew in every pass"
+        f"{split.name}: {len(split)} pictures take {needed / 1e9:.1f} GB, more than "
+        f"{MEMORY_SHARE:.0%} of {free / 1e9:.1f} GB of free memory; every pass decodes them anew"
     )
+    return False
 
-    def decode(i):
-        read = lambda index: read_picture(split.paths[index], image_size)  # noqa: E731
-        image = tf.numpy_function(read, [i], tf.uint8)
-        return tf.ensure_shape(image, (image_size, image_size, 3)), labels[i]
 
-    return order.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
+def free_memory():
+    """Return the bytes of memory that are free, within the limit of a container if there is one.
+
+    Limits are read as Linux gives them (cgroup v2,
+    https://docs.kernel.org/admin-guide/cgroup-v2.html); file caches count as free.
+    """
+    free = psutil.virtual_memory().available
+    with contextlib.suppress(OSError, ValueError):  # another system, or no limit ("max")
+        group = CGROUPS / PROCESS_CGROUP.read_text().strip().rpartition("::/")[2]
+        limit = int((group / "memory.max").read_text())
+        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        free = min(free, limit - int(facts["anon"]))
+    return free

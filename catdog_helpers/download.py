@@ -9,10 +9,14 @@ import hashlib
 import os
 import shutil
 import stat
+import struct
 import sys
 import tempfile
 import zipfile
-from pathlib import Path, PurePosixPath
+import zlib
+from collections import Counter
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -37,6 +41,9 @@ GET_ON = (
     'go on with the data source "sample", or give the path of a copy of the archive as data '
     "source or in CATDOG_URL"
 )
+
+# What zipfile raises on damaged archives, and on compressions that it does not know.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error)
 
 # (offset, bytes, name); the first match counts.
 SIGNATURES = (
@@ -138,14 +145,17 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
     if local is not None:
         verify(local, sha256=sha256, size=size)
         return local
-    folder = cache_folder() if folder is None else Path(folder)
-    archive = folder / _archive_name(url)
+    archive = (cache_folder() if folder is None else Path(folder)) / _archive_name(url)
     record = archive.with_name(archive.name + ".sha256")
     if url == OFFICIAL_URL:
         size = size or OFFICIAL_SIZE
         sha256 = sha256 or _recorded_hash(record)
-    if not _is_valid_copy(archive, sha256, size):
-        _download(url, archive, sha256, size)
+    bad = _set_aside(archive, sha256, size)
+    if not archive.exists():
+        try:
+            _download(url, archive, sha256, size)
+        except CatdogError as error:
+            raise CatdogError("; ".join(filter(None, (str(error), bad)))) from error
     if url == OFFICIAL_URL and not record.exists():
         with contextlib.suppress(OSError):  # a cache that only the teacher may write to
             record.write_text(f"{_hash(archive)}  {archive.name}\n", encoding="utf-8")
@@ -193,24 +203,21 @@ def verify(archive, *, sha256=None, size=None):
     CatdogError
         With the path, what was expected and what is there.
     """
-    archive = Path(archive)
     try:
-        fault = _fault(archive, sha256, size)
+        fault = _fault(Path(archive), sha256, size)
     except OSError as error:
         raise CatdogError(f"cannot read the archive {archive}: {error.strerror}") from error
     if fault:
-        raise CatdogError(
-            f"{archive} is incomplete or corrupt: {archive.stat().st_size} bytes, {fault}; "
-            "put a good copy in its place, or delete it to have it downloaded again"
-        )
+        raise CatdogError(f"{archive} is incomplete or corrupt: {fault}; put a good copy there")
 
 
 def _fault(archive, sha256, size):
     """Say in words what is wrong with an archive, None where nothing is."""
-    if size is not None and archive.stat().st_size != size:
-        return f"expected {size}{_start(archive)}"
+    actual_size = archive.stat().st_size
+    if size not in (None, actual_size):
+        return f"{actual_size} bytes, expected {size}{_start(archive)}"
     if not zipfile.is_zipfile(archive):
-        return f"not a whole zip archive{_start(archive)}"
+        return f"{actual_size} bytes, no whole zip archive{_start(archive)}"
     if sha256 is None:
         return _corrupt_member(archive)
     actual = _hash(archive)
@@ -227,52 +234,56 @@ def _start(archive):
 
 
 def _corrupt_member(archive):
+    """Read all members of an archive to their ends, which compares their checksums."""
     try:
         with zipfile.ZipFile(archive) as members:
             name = members.testzip()
-    except RuntimeError:  # encrypted: unpack() says so
-        return None
-    except Exception as error:  # zlib, struct and others: whatever a damaged archive causes
+    except UNREADABLE as error:
         return str(error)
-    return name and f"the checksum of {name!a} does not match"
+    return f"the checksum of its member {name!a} does not match" if name else None
 
 
-def _is_valid_copy(archive, sha256, size):
-    """Tell whether a cached archive can be used; a bad one is renamed, never trusted again."""
+def _set_aside(archive, sha256, size):
+    """Rename a bad archive in the cache, so that nothing trusts it again; say why."""
     if not archive.exists():
-        return False
+        return ""
     try:
         verify(archive, sha256=sha256, size=size)
     except CatdogError as error:
         aside = archive.with_name(archive.name + ".bad")
-        os.replace(archive, aside)
-        print(f"{error}. Kept as {aside.name}; downloading again.")
-        return False
-    return True
+        try:
+            os.replace(archive, aside)
+        except OSError:  # a cache that only the teacher may write to
+            raise error from None
+        return f"{error} (it is now called {aside.name})"
+    return ""
 
 
 def _download(url, archive, sha256, size):
     """Download to a temporary name, verify, rename; try again after a broken connection."""
-    import requests
-
-    def transfer(url, part, _):
-        options = {"unit": "B", "unit_scale": True, "ascii": True, "ncols": 79, "mininterval": 1}
-        with tqdm(total=size or 1, desc=archive.name, file=sys.stdout, **options) as bar:
-            pooch.HTTPDownloader(bar, chunk_size=2**16, timeout=TIMEOUT)(url, part, None)
-        verify(part, sha256=sha256, size=size)
-        os.chmod(part, 0o644)  # a temporary file is for its owner only
+    from requests.exceptions import RequestException
 
     pooch.get_logger().setLevel("WARNING")
     names = {"registry": {archive.name: None}, "urls": {archive.name: url}}
     store = pooch.create(archive.parent, "", retry_if_failed=RETRIES, **names)
+    transfer = partial(_transfer, name=archive.name, sha256=sha256, size=size)
     try:
         store.fetch(archive.name, downloader=transfer)
-    except CatdogError as error:
-        raise CatdogError(f"{url} does not give the archive: {error}") from error
-    except requests.exceptions.RequestException as error:
+    except RequestException as error:
         raise CatdogError(f"cannot download {url}: {_reason(error)}; {GET_ON}") from error
     except OSError as error:
-        raise CatdogError(f"cannot write {archive}: {error.strerror}") from error
+        raise CatdogError(f"cannot write {archive}: {error}") from error
+
+
+def _transfer(url, part, _, *, name, sha256, size):
+    """Download one file with a progress bar and verify it; a downloader as pooch wants it."""
+    options = {"unit": "B", "unit_scale": True, "ascii": True, "ncols": 79, "mininterval": 1}
+    with tqdm(total=size or 1, desc=name, file=sys.stdout, **options) as bar:
+        pooch.HTTPDownloader(bar, chunk_size=2**16, timeout=TIMEOUT)(url, part, None)
+    fault = _fault(Path(part), sha256, size)
+    if fault:
+        raise CatdogError(f"what {url} sends is incomplete or corrupt: {fault}; {GET_ON}")
+    os.chmod(part, 0o644)  # a temporary file is for its owner only
 
 
 def _reason(error):
@@ -281,24 +292,22 @@ def _reason(error):
 
     if isinstance(error, exceptions.HTTPError):
         return f"the server answers {error.response.status_code} {error.response.reason}"
+    if "timed out" in str(error):
+        return f"no answer within {TIMEOUT} seconds"
     reasons = {
         exceptions.ProxyError: "the proxy does not answer",
         exceptions.SSLError: "the server's certificate cannot be verified",
-        exceptions.Timeout: f"no answer within {TIMEOUT} seconds",
         exceptions.ChunkedEncodingError: "the connection broke off half-way",
         exceptions.ConnectionError: "no connection (is this computer offline?)",
     }
-    for kind, reason in reasons.items():
-        if isinstance(error, kind):
-            return reason
-    return str(error)
+    return next((text for kind, text in reasons.items() if isinstance(error, kind)), str(error))
 
 
 def unpack(archive, folder=None):
     """Unpack a zip archive into a folder that did not exist before.
 
     The folder appears under its name only when every member is there and its checksum is
-    right; where it exists already, it is complete and nothing is done.
+    right; where it exists already, nothing is written.
 
     Parameters
     ----------
@@ -314,10 +323,13 @@ def unpack(archive, folder=None):
     ------
     CatdogError
         If the archive is corrupt, or unsafe to unpack (members that escape from the folder,
-        links, an absurd size); then nothing has been written.
+        links, an absurd size), and then nothing has been written; or if files of an existing
+        folder are missing.
     """
     archive = Path(archive)
     try:
+        if not zipfile.is_zipfile(archive):
+            verify(archive)  # says what it is instead
         with zipfile.ZipFile(archive) as members:
             if folder is None:
                 folder = cache_folder() / f"{archive.stem}-{_contents_key(members)}"
@@ -325,11 +337,11 @@ def unpack(archive, folder=None):
             if not folder.is_dir():
                 _refuse_unsafe(archive, members.infolist())
                 _unpack_members(members, folder)
-    except zipfile.BadZipFile:
-        verify(archive)
-        raise
+            _refuse_changed(folder, members.infolist())
+    except UNREADABLE as error:
+        raise CatdogError(f"{archive} is incomplete or corrupt: {error}") from error
     except OSError as error:
-        raise CatdogError(f"cannot unpack {archive} into {folder}: {error.strerror}") from error
+        raise CatdogError(f"cannot unpack {archive}: {error}") from error
     return folder
 
 
@@ -339,21 +351,16 @@ def _contents_key(members):
     return hashlib.sha256(repr(listing).encode()).hexdigest()[:12]
 
 
-def _member_path(member):
-    """Return the path of a member below the folder; some Windows programs write backslashes."""
-    return PurePosixPath(member.filename.replace("\\", "/"))
-
-
 def _refuse_unsafe(archive, members):
     """Raise unless every member of the archive may be written."""
     for member in members:
         fault = _member_fault(member)
         if fault:
             raise CatdogError(f"{archive} is refused: its member {member.filename!a} {fault}")
-    names = [_member_path(member) for member in members]
-    if len(set(names)) < len(names):
-        double = next(name for i, name in enumerate(names) if name in names[:i])
-        raise CatdogError(f"{archive} is refused: it has {str(double)!a} twice")
+    times = Counter(PureWindowsPath(member.filename) for member in members)
+    for path, number in times.items():
+        if number > 1:
+            raise CatdogError(f"{archive} is refused: it has {path.as_posix()!a} {number} times")
     unpacked = sum(member.file_size for member in members)
     ratio = unpacked / max(1, archive.stat().st_size)
     absurd = ratio > MAX_RATIO and unpacked > RATIO_APPLIES_FROM_BYTES
@@ -365,16 +372,24 @@ def _refuse_unsafe(archive, members):
 
 
 def _member_fault(member):
-    """Say in words why a member may not be written, None where it may."""
-    path = _member_path(member)
+    """Say in words why a member may not be written, None where it may.
+
+    Windows' rules are the strictest, and hold everywhere: both slashes separate, and upper
+    and lower case are equal.
+    """
+    path = PureWindowsPath(member.filename)
     kind = stat.S_IFMT(member.external_attr >> 16)
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[:1][0:1]:
+    if path.anchor or ".." in path.parts:
         return "would be written outside the folder"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device, not a file"
     if member.flag_bits & 1:
         return "is encrypted; unpack it with its password and give the folder instead"
     return None
+
+
+def _target(member, folder):
+    return folder.joinpath(*PureWindowsPath(member.filename).parts)
 
 
 def _unpack_members(members, folder):
@@ -384,17 +399,23 @@ def _unpack_members(members, folder):
         root = Path(temporary) / folder.name
         root.mkdir()
         for member in members.infolist():
-            target = root / _member_path(member)
+            target = _target(member, root)
             if member.is_dir():
                 target.mkdir(parents=True, exist_ok=True)
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Reading to the end compares the checksum; "x" refuses names that the file
-            # system takes for equal.
             with members.open(member) as source, open(target, "xb") as copy:
-                shutil.copyfileobj(source, copy)
+                shutil.copyfileobj(source, copy)  # compares the checksum at the end
         try:
             os.replace(root, folder)
         except OSError:
             if not folder.is_dir():  # otherwise another process was faster
                 raise
+
+
+def _refuse_changed(folder, members):
+    """Raise unless all members lie in the folder, with their sizes."""
+    for member in members:
+        file = _target(member, folder)
+        if not member.is_dir() and not (file.is_file() and file.stat().st_size == member.file_size):
+            raise CatdogError(f"{folder} has been changed: see {file}; delete the folder")
