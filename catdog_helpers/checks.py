@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import warnings
 from collections import Counter, defaultdict
 from dataclasses import astuple, dataclass
 from multiprocessing.pool import ThreadPool
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from tqdm import tqdm
 
 from catdog_helpers import CatdogError
@@ -24,7 +25,20 @@ SPLIT_NAMES = ("train", "validation", "test")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 # The suffixes that keras.utils.image_dataset_from_directory takes for pictures.
 SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".gif": "GIF"}
+# What makes a picture upright, by its orientation (EXIF 2.32, tag 0x0112).
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS  # 89,478,485: 256 MiB as RGB
+
+# A picture with a damaged EXIF block is decoded all the same; some of the Asirra photos have one.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 JUNK = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE)
 KAGGLE_NAME = re.compile(r"(cat|dog)\.\d+\.", re.IGNORECASE)
@@ -93,12 +107,24 @@ def _decode(file, image_size=None):
             # the bilinear step that follows hides it.
             picture.draft(None, (2 * image_size, 2 * image_size))
         picture.load()
+        turn = _turn(picture)
         if picture.mode.startswith("I"):  # 16 bits, which convert() would clip at 255
             picture = Image.fromarray((np.asarray(picture) >> 8).astype("uint8"))
-        picture = ImageOps.exif_transpose(picture).convert("RGB")
+        picture = picture.convert("RGB")
         if image_size is not None:
             picture = picture.resize((image_size, image_size), Image.Resampling.BILINEAR)
-        return np.asarray(picture)
+        return np.asarray(picture if turn is None else picture.transpose(turn))
+
+
+def _turn(picture):
+    """Return the transposition that makes a picture upright, None where there is nothing to do.
+
+    ``PIL.ImageOps.exif_transpose`` fails on some damaged EXIF blocks, which it writes anew.
+    """
+    try:
+        return UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # a damaged block; the pixels are what counts
+        return None
 
 
 def _diagnosis(path, error):
@@ -240,7 +266,7 @@ def _contents(folder):
     folders = [entry.name + "/" for entry in entries if entry.is_dir()]
     archives = [e.name for e in entries if Path(e.name).suffix.lower() in ARCHIVE_SUFFIXES]
     pictures = sum(Path(entry.name).suffix.lower() in SUFFIXES for entry in entries)
-    names = [shown(name) for name in (folders + archives)[:8]]
+    names = [ascii(name)[1:-1] for name in (folders + archives)[:8]]
     advice = " (unpack the archive and give its folder)" if archives else ""
     return f"{', '.join(names) or '(none)'}, {pictures} loose images{advice}"
 
@@ -495,7 +521,7 @@ def _look(path):
         with _regular_file(path) as file:
             _decode(file)
             with Image.open(file, formats=FORMATS) as picture:
-                facts = picture.format, picture.size, picture.getexif().get(0x0112, 1) != 1
+                facts = picture.format, picture.size, _turn(picture) is not None
                 file.seek(0)
                 return _Look("", *facts, hashlib.file_digest(file, "sha256").digest())
     except Exception as error:  # Pillow raises many kinds on damaged files

@@ -11,7 +11,7 @@ import psutil
 
 from catdog_helpers import CatdogError
 from catdog_helpers.checks import CLASS_NAMES, SPLIT_NAMES, Problem, check, read_picture, shown
-from catdog_helpers.download import cache_folder, fetch, unpack
+from catdog_helpers.download import cache_folder, fetch
 
 IMAGE_SIZE = 160
 # Decoded pictures stay in memory while one split takes at most this share of what is free: the
@@ -90,7 +90,7 @@ def load_splits(source, *, skip=False):
 def _locate(source):
     """Return the folder or archive that a source names."""
     if source == "photos":
-        return unpack(fetch())
+        return fetch()
     if source == "sample":
         return _sample_folder()
     if not Path(source).expanduser().exists():
