@@ -29,7 +29,7 @@ TIMEOUT = 1800
 OUTPUT_LIMIT = 10_000_000
 OWN_OPTIONS = {"DATA": "--data", "WEIGHTS": "--weights", "RUN_DIR": "--out"}
 METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
 
@@ -90,7 +90,7 @@ def _read_notebook(path):
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
-    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+    except Exception as error:  # nbformat's converters raise whatever they stumble over.
         reason = _one_line(error, 120)
         raise CatdogError(f"{path.name}: not a readable notebook ({reason}): {path}") from None
     return notebook
@@ -265,10 +265,10 @@ class _Watcher:
         return f"{self.chapter.path.name}, cell {self.number} of {self.chapter.n_cells}"
 
     def cell_started(self, cell, cell_index):
-        self.number = self.chapter.cell_number(cell_index, self.injected)
+        before, self.number = self.number, self.chapter.cell_number(cell_index, self.injected)
         self.bar.n = self.number
         self.bar.refresh()
-        if self.bar.disable and cell.cell_type == "code":
+        if self.bar.disable and cell.cell_type == "code" and self.number != before:
             elapsed = self.bar.format_interval(time.monotonic() - self.start)
             print(f"{self.place()} [{elapsed}]", flush=True)
 
@@ -354,8 +354,8 @@ def _cell_error(name, value):
     if name == "SystemExit":
         return "the cell ended the notebook early (exit)"
     if name == "CatdogError":
-        return _one_line(value)
-    return _one_line(f"{name}: {value}")
+        return " ".join(str(value).split())
+    return _one_line(f"{name}: {value}".removesuffix(": "))
 
 
 def _one_line(text, width=400):
@@ -549,7 +549,7 @@ def _run(options):
     run_dir = (options.out or options.project / "runs" / "latest").resolve()
     parameters = _parameters(options, chapters, run_dir)
     run_series(chapters, run_dir, parameters, options.timeout)
-    print(score_table(run_dir))
+    print(score_table(run_dir), end="\n\n")
     if parameters["DATA"] == "sample":
         print("On the photos: python runall.py --data photos")
 
