@@ -1,0 +1,352 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trees
+
+from catdog_helpers import CatdogError, checks, data, sample
+
+PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "cats_and_dogs_filtered.zip"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("CATDOG_URL", raising=False)
+    monkeypatch.setenv("CATDOG_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return trees.official(tmp_path / "tree", number=10)
+
+
+@pytest.fixture
+def splits(tree):
+    return data.load_splits(tree)
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    monkeypatch.setattr(data, "free_memory", lambda: 1_000_000)
+
+
+def names(split):
+    return [path.name for path in split.paths]
+
+
+def one_pass(dataset):
+    """Return all images and labels of a dataset, in the order of this pass."""
+    batches = [(images.numpy(), labels.numpy()) for images, labels in dataset]
+    images, labels = zip(*batches, strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+# --- Sources
+
+
+def test_the_test_split_is_every_fifth_file_of_validation_by_name(splits):
+    train, validation, test = splits
+    assert [split.name for split in splits] == ["train", "validation", "test"]
+    assert names(train)[:10] == [f"cat.t{i}.jpg" for i in range(10)]
+    assert names(test) == ["cat.v0.jpg", "cat.v5.jpg", "dog.v0.jpg", "dog.v5.jpg"]
+    assert names(validation)[:8] == [f"cat.v{i}.jpg" for i in (1, 2, 3, 4, 6, 7, 8, 9)]
+    assert validation.labels.tolist() == [0] * 8 + [1] * 8
+    assert validation.labels.dtype == np.int32
+    assert validation.counts() == {"cats": 8, "dogs": 8}
+    assert len(validation) == 16
+
+
+def test_flat_layouts_are_split_by_a_fixed_rule(tmp_path):
+    cats = [names(split)[: len(split) // 2] for split in data.load_splits(trees.kaggle(tmp_path))]
+    expected = [[2, 3, 4, 5, 7, 8, 9], [1, 6], [0]]
+    assert cats == [[f"cat.{i}.jpg" for i in split] for split in expected]
+
+
+@pytest.mark.parametrize("make", [trees.official, trees.kaggle, trees.asirra])
+@pytest.mark.parametrize("number", [3, 4, 11, 26])
+def test_p13_splits_are_disjoint_and_complete_at_any_size(make, number, tmp_path):
+    root = make(tmp_path / "t", number)
+    splits = data.load_splits(root)
+    paths = [path for split in splits for path in split.paths]
+    assert len(paths) == len(set(paths))
+    assert set(paths) == set(root.rglob("*.jpg"))
+    assert all(0 not in split.counts().values() for split in splits)
+    for split in splits:
+        wanted = ["cat" in str(path.relative_to(root)).lower() for path in split.paths]
+        assert [label == 0 for label in split.labels] == wanted
+
+
+def test_too_few_pictures_are_an_error_with_the_numbers(tmp_path):
+    root = trees.official(tmp_path / "t", number=1)
+    with pytest.raises(CatdogError, match="validation/cats has 1 cats, too few for validation"):
+        data.load_splits(root)
+
+
+def test_the_order_of_the_file_system_does_not_matter(tree, monkeypatch):
+    expected = [names(split) for split in data.load_splits(tree)]
+    real = checks.os.scandir
+
+    class Reversed(list):
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+    monkeypatch.setattr(checks.os, "scandir", lambda path: Reversed(reversed(list(real(path)))))
+    assert [names(split) for split in data.load_splits(tree)] == expected
+
+
+def test_p15_class_names_travel_with_every_split(splits):
+    assert {split.class_names for split in splits} == {("cats", "dogs")} == {data.CLASS_NAMES}
+    for split in splits:
+        for path, label in zip(split.paths, split.labels, strict=True):
+            assert path.parent.name == split.class_names[label]
+
+
+def test_the_source_photos_is_the_archive_that_the_address_names(tree, tmp_path, monkeypatch):
+    archive = trees.zipped(tree, tmp_path / "mine" / "archive.zip")
+    monkeypatch.setenv("CATDOG_URL", str(archive))
+    splits = data.load_splits("photos")
+    assert [len(split) for split in splits] == [20, 16, 4]
+    assert all(tmp_path / "cache" in path.parents for path in splits[0].paths)
+
+
+def test_the_source_sample_is_drawn_into_the_cache(cache, monkeypatch):
+    def draw(folder, seed):
+        assert seed == 0
+        return folder if folder.exists() else trees.official(folder)
+
+    monkeypatch.setattr(sample, "make_sample", draw)
+    train, *_ = data.load_splits("sample")
+    assert cache.resolve() in train.paths[0].parents
+    assert train.paths == data.load_splits("sample")[0].paths
+
+
+@pytest.mark.parametrize("source", ["phots", Path("sample"), "no/such/folder"])
+def test_an_unknown_source_is_an_error_that_lists_what_there_is(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CatdogError) as caught:
+        data.load_splits(source)
+    assert str(caught.value) == (
+        f"no data source {source}: there are sample, photos, and the path of a folder or zip "
+        "archive of your own"
+    )
+
+
+def test_the_official_numbers_of_photos(monkeypatch):
+    if not PHOTOS.exists():
+        pytest.skip("needs ../shared/photos/cats_and_dogs_filtered.zip")
+    monkeypatch.setattr(checks, "_look_at_all", lambda listing: [])
+    splits = data.load_splits(PHOTOS)
+    assert [len(split) for split in splits] == [2000, 800, 200]
+    assert [split.counts()["cats"] for split in splits] == [1000, 400, 100]
+    assert names(splits[2])[:3] == ["cat.4001.jpg", "cat.4006.jpg", "cat.4011.jpg"]
+
+
+# --- Bad files
+
+
+@pytest.fixture
+def bad_tree(tree):
+    trees.put(tree / "train" / "cats" / "a.jpg", b"")
+    trees.put(tree / "validation" / "dogs" / "dog.v0.jpg", trees.TRUNCATED)
+    trees.put(tree / "validation" / "dogs" / "dog.v1.jpg", trees.HTML)
+    return tree
+
+
+def test_bad_files_are_found_before_training_all_at_once(bad_tree):
+    with pytest.raises(CatdogError) as caught:
+        data.load_splits(bad_tree)
+    text = str(caught.value)
+    assert text.startswith(f"3 errors in {bad_tree}: train/cats/a.jpg cannot be decoded: 0 bytes;")
+    assert "validation/dogs/dog.v0.jpg" in text
+    assert "validation/dogs/dog.v1.jpg" in text
+    assert text.endswith("Mend or remove these files, or skip them")
+    assert "\n" not in text
+
+
+def test_of_many_errors_ten_are_listed(tree):
+    for i in range(13):
+        trees.put(tree / "train" / "cats" / f"{i:02}.jpg", b"")
+    with pytest.raises(CatdogError) as caught:
+        data.load_splits(tree)
+    assert "09.jpg cannot be decoded: 0 bytes; and 3 more." in str(caught.value)
+
+
+def test_skipped_files_are_listed_and_move_no_other(bad_tree, capsys):
+    train, validation, test = data.load_splits(bad_tree, skip=True)
+    assert [problem.path for problem in train.skipped] == ["train/cats/a.jpg"]
+    assert [problem.path for problem in validation.skipped] == ["validation/dogs/dog.v1.jpg"]
+    assert [problem.path for problem in test.skipped] == ["validation/dogs/dog.v0.jpg"]
+    assert names(test) == ["cat.v0.jpg", "cat.v5.jpg", "dog.v5.jpg"]
+    assert validation.counts() == {"cats": 8, "dogs": 7}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "left out: train/cats/a.jpg cannot be decoded: 0 bytes"
+    assert len(lines) == 3
+
+
+def test_wrong_folders_cannot_be_skipped(bad_tree):
+    (bad_tree / "train" / "birds").mkdir()
+    with pytest.raises(CatdogError, match="4 errors"):
+        data.load_splits(bad_tree, skip=True)
+
+
+def test_a_class_that_has_only_bad_files_cannot_be_skipped(tree):
+    for name in ("dog.v0.jpg", "dog.v5.jpg"):
+        trees.put(tree / "validation" / "dogs" / name, b"")
+    with pytest.raises(CatdogError, match=r"test has only .*'cats': 2, 'dogs': 0"):
+        data.load_splits(tree, skip=True)
+
+
+def test_p13_copies_in_two_splits_are_told(tree, capsys):
+    for name in ("train/cats/x.jpg", "validation/cats/x.jpg"):
+        trees.put(tree / name, trees.GOOD)
+    data.load_splits(tree)
+    assert capsys.readouterr().out.startswith("warning: validation/cats/x.jpg (test) has the same")
+
+
+# --- Images and datasets
+
+
+def test_images_are_decoded_in_the_order_of_the_list(splits):
+    train = splits[0]
+    images = data.load_images(train, 20)
+    assert images.shape == (20, 20, 20, 3)
+    assert images.dtype == np.uint8
+    for image, path in zip(images, train.paths, strict=True):
+        np.testing.assert_array_equal(image, checks.read_picture(path, 20))
+
+
+def test_a_file_that_went_bad_after_the_check_is_named(splits):
+    train = splits[0]
+    trees.put(train.paths[3], trees.ZERO)
+    with pytest.raises(CatdogError, match=f"{train.paths[3]} cannot be decoded: 0 bytes"):
+        data.load_images(train)
+
+
+def test_images_that_memory_does_not_hold_are_refused(splits, little_memory):
+    with pytest.raises(CatdogError, match=r"20 pictures of train take 0.0 GB.*use make_dataset"):
+        data.load_images(splits[0])
+
+
+def test_a_dataset_has_the_pictures_in_batches(splits):
+    batches = list(data.make_dataset(splits[0], image_size=20, batch_size=8))
+    assert [tuple(images.shape) for images, _ in batches] == [(n, 20, 20, 3) for n in (8, 8, 4)]
+    images, labels = one_pass(batches)
+    assert (images.dtype, labels.dtype) == (np.uint8, np.int32)
+    np.testing.assert_array_equal(images, data.load_images(splits[0], 20))
+    np.testing.assert_array_equal(labels, splits[0].labels)
+
+
+def test_a_dataset_tells_its_shapes_and_length(splits):
+    dataset = data.make_dataset(splits[0], image_size=20, batch_size=8)
+    assert dataset.element_spec[0].shape.as_list() == [None, 20, 20, 3]
+    assert int(dataset.cardinality()) == 3
+
+
+def test_a_shuffled_dataset_has_a_new_order_in_every_pass_fixed_by_the_seed(splits):
+    def orders(seed):
+        dataset = data.make_dataset(splits[0], image_size=8, shuffle=True, seed=seed)
+        passes = [one_pass(dataset)[0].reshape(20, -1).mean(1) for _ in range(3)]
+        assert all(sorted(order) == sorted(passes[0]) for order in passes)
+        return [order.tolist() for order in passes]
+
+    first = orders(1)
+    assert first == orders(1)
+    assert first != orders(2)
+    assert first[0] != first[1] != first[2]
+
+
+def test_p14_images_and_labels_stay_together_when_shuffled(splits):
+    dataset = data.make_dataset(splits[0], image_size=20, batch_size=4, shuffle=True)
+    for _ in range(3):
+        images, labels = one_pass(dataset)
+        np.testing.assert_array_equal(images.mean((1, 2, 3)) > 128, labels == 1)
+        assert sorted(labels) == [0] * 10 + [1] * 10
+
+
+def test_p13_no_picture_is_in_two_splits_in_any_pass(splits):
+    datasets = [data.make_dataset(split, image_size=20, shuffle=True) for split in splits]
+    for _ in range(3):
+        seen = [{image.tobytes() for image in one_pass(dataset)[0]} for dataset in datasets]
+        assert [len(images) for images in seen] == [20, 16, 4]
+        assert len(set.union(*seen)) == 40
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_streaming_gives_the_same_batches(splits, shuffle, monkeypatch, capsys):
+    def passes():
+        dataset = data.make_dataset(splits[0], image_size=200, shuffle=shuffle, seed=3)
+        return [one_pass(dataset) for _ in range(2)]
+
+    in_memory = passes()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(data, "free_memory", lambda: 7_900_000)
+    streamed = passes()
+    assert capsys.readouterr().out == (
+        "train: 20 pictures take 0.0 GB, more than 30% of 0.0 GB of free memory; every pass "
+        "decodes them anew\n"
+    )
+    for first, second in zip(in_memory, streamed, strict=True):
+        np.testing.assert_array_equal(first[0], second[0])
+        np.testing.assert_array_equal(first[1], second[1])
+
+
+def test_pictures_in_memory_are_decoded_once(splits, monkeypatch):
+    read, real = [], data.read_picture
+
+    def count(path, image_size):
+        read.append(path)
+        return real(path, image_size)
+
+    monkeypatch.setattr(data, "read_picture", count)
+    dataset = data.make_dataset(splits[0], image_size=20)
+    assert len(read) == 20
+    one_pass(dataset)
+    one_pass(dataset)
+    assert len(read) == 20
+
+
+def test_p10_names_in_any_script_can_be_trained_on(tree):
+    trees.put(tree / "train" / "cats" / "\u043a\u043e\u0442\n.jpg")
+    train, *_ = data.load_splits(tree)
+    assert one_pass(data.make_dataset(train, image_size=20))[0].shape[0] == 21
+
+
+def test_p12_orientation_is_the_same_in_the_dataset_and_for_one_picture(splits, tmp_path):
+    path = trees.put(tmp_path / "a.jpg", trees.red_left(6))
+    split = dataclasses.replace(splits[0], paths=(path,), labels=np.zeros(1, "int32"))
+    images, _ = one_pass(data.make_dataset(split, image_size=20))
+    np.testing.assert_array_equal(images[0], checks.read_picture(path, 20))
+    assert images[0, :8, :, 0].min() > 200  # upright, red is at the top
+    assert images[0, 12:, :, 0].max() < 50
+
+
+def test_p06_a_bad_file_ends_the_dataset_with_its_name(splits):
+    trees.put(splits[0].paths[3], trees.ZERO)
+    with pytest.raises(Exception, match=r"cat.t3.jpg cannot be decoded: 0 bytes"):
+        data.make_dataset(splits[0])
+
+
+# --- Memory
+
+
+def test_free_memory_is_what_the_system_says(monkeypatch, tmp_path):
+    monkeypatch.setattr(data, "PROCESS_CGROUP", tmp_path / "none")
+    assert 0 < data.free_memory() <= data.psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(("limit", "free"), [("5000", 3000), ("max", None), ("9" * 20, None)])
+def test_free_memory_keeps_to_the_limit_of_a_container(limit, free, monkeypatch, tmp_path):
+    group = tmp_path / "system.slice" / "a.scope"
+    trees.put(group / "memory.max", limit.encode())
+    trees.put(group / "memory.stat", b"anon 2000\nfile 3000\n")
+    own = trees.put(tmp_path / "own", b"1:name=systemd:/\n0::/system.slice/a.scope\n")
+    monkeypatch.setattr(data, "CGROUPS", tmp_path)
+    monkeypatch.setattr(data, "PROCESS_CGROUP", own)
+    available = data.psutil.virtual_memory()._replace(available=10**9)
+    monkeypatch.setattr(data.psutil, "virtual_memory", lambda: available)
+    assert data.free_memory() == (free or 10**9)
