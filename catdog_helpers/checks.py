@@ -575,12 +575,13 @@ def _judge_copies(pictures, name):
 
 def _memory(listing):
     """Name the file that keeps what a check of exactly these files found, by this code."""
-    key = hashlib.sha256(Path(__file__).read_bytes() + PIL.__version__.encode())
+    about = (PIL.__version__, str(listing.root.resolve()))
+    key = hashlib.sha256(Path(__file__).read_bytes() + repr(about).encode())
     try:
         for picture in listing.pictures:
             status = picture.path.stat()
-            facts = (listing.name(picture.path), picture.split, status.st_size, status.st_mtime_ns)
-            key.update(repr(facts).encode())
+            facts = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            key.update(repr((listing.name(picture.path), facts)).encode())
         return cache_folder() / "checks" / f"{key.hexdigest()[:24]}.json"
     except (OSError, CatdogError):  # a link to nothing; no cache, which a check can do without
         return None

@@ -17,6 +17,7 @@ IMAGE_SIZE = 160
 # Decoded pictures stay in memory while one split takes at most this share of what is free: the
 # other splits, the model and its gradients need room too.
 MEMORY_SHARE = 0.3
+CHECK = "python -m catdog_helpers check PATH"
 PROCESS_CGROUP = Path("/proc/self/cgroup")
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -62,7 +63,7 @@ def load_splits(source, *, skip=False):
         ``"sample"``, ``"photos"``, or a folder or zip archive in the official, Kaggle or
         Asirra layout.
     skip : bool
-        Go on without the files that have errors, and list them.
+        Go on without the files that have errors; they are printed, and kept in ``skipped``.
 
     Returns
     -------
@@ -78,13 +79,19 @@ def load_splits(source, *, skip=False):
     report = check(_locate(source), reuse=True)
     pictures = {p.path.relative_to(report.root).as_posix(): p for p in report.pictures}
     bad = {error.path: error for error in report.errors}
-    if bad and not (skip and bad.keys() <= pictures.keys()):
-        raise CatdogError(_summary(report))
-    for problem in report.warnings:
-        print(f"warning: {problem}")
-    for problem in report.errors:
-        print(f"left out: {problem}")
+    skippable = bad.keys() <= pictures.keys()
+    if bad and not (skip and skippable):
+        raise CatdogError(_error_text(report, skippable))
+    print(*_listed("warning", report.warnings), *_listed("left out", report.errors), sep="", end="")
     return tuple(_split(name, pictures, bad) for name in SPLIT_NAMES)
+
+
+def _listed(grade, problems, most=10):
+    """Return a line for each problem, and one more where there are too many for a notebook."""
+    lines = [f"{grade}: {problem}\n" for problem in problems[:most]]
+    if len(problems) > most:
+        lines.append(f"{grade}: {len(problems) - most} more, listed by {CHECK}\n")
+    return lines
 
 
 def _locate(source):
@@ -109,13 +116,14 @@ def _sample_folder():
     return sample.make_sample(cache_folder() / f"sample-{version}", seed=0)
 
 
-def _summary(report, most=10):
-    """Put the errors of a report on one line."""
+def _error_text(report, skippable, most=10):
+    """Put the errors of a report and the way out on one line."""
     listed = "; ".join(map(str, report.errors[:most]))
     more = f"; and {len(report.errors) - most} more" if len(report.errors) > most else ""
+    way_out = ", or leave these files out with load_splits(..., skip=True)" if skippable else ""
     return (
-        f"{len(report.errors)} errors in {shown(report.root)}: {listed}{more}. "
-        "Mend or remove these files, or skip them"
+        f"{len(report.errors)} errors in {shown(report.root)}: {listed}{more}. Mend them "
+        f"({CHECK} lists all){way_out}"
     )
 
 

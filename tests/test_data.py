@@ -164,7 +164,7 @@ def test_bad_files_are_found_before_training_all_at_once(bad_tree):
     assert text.startswith(f"3 errors in {bad_tree}: train/cats/a.jpg cannot be decoded: 0 bytes;")
     assert "validation/dogs/dog.v0.jpg" in text
     assert "validation/dogs/dog.v1.jpg" in text
-    assert text.endswith("Mend or remove these files, or skip them")
+    assert text.endswith("or leave these files out with load_splits(..., skip=True)")
     assert "\n" not in text
 
 
@@ -173,7 +173,7 @@ def test_of_many_errors_ten_are_listed(tree):
         trees.put(tree / "train" / "cats" / f"{i:02}.jpg", b"")
     with pytest.raises(CatdogError) as caught:
         data.load_splits(tree)
-    assert "09.jpg cannot be decoded: 0 bytes; and 3 more." in str(caught.value)
+    assert "09.jpg cannot be decoded: 0 bytes; and 3 more. Mend them" in str(caught.value)
 
 
 def test_skipped_files_are_listed_and_move_no_other(bad_tree, capsys):
@@ -190,8 +190,9 @@ def test_skipped_files_are_listed_and_move_no_other(bad_tree, capsys):
 
 def test_wrong_folders_cannot_be_skipped(bad_tree):
     (bad_tree / "train" / "birds").mkdir()
-    with pytest.raises(CatdogError, match="4 errors"):
+    with pytest.raises(CatdogError, match="4 errors") as caught:
         data.load_splits(bad_tree, skip=True)
+    assert "skip=True" not in str(caught.value)
 
 
 def test_a_class_that_has_only_bad_files_cannot_be_skipped(tree):
@@ -206,6 +207,21 @@ def test_p13_copies_in_two_splits_are_told(tree, capsys):
         trees.put(tree / name, trees.GOOD)
     data.load_splits(tree)
     assert capsys.readouterr().out.startswith("warning: validation/cats/x.jpg (test) has the same")
+
+
+def test_of_many_skipped_files_ten_are_printed(tree, capsys):
+    for i in range(13):
+        trees.put(tree / "train" / "cats" / f"{i:02}.jpg", b"")
+    train, *_ = data.load_splits(tree, skip=True)
+    assert len(train.skipped) == 13
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[9] == "left out: train/cats/09.jpg cannot be decoded: 0 bytes"
+    assert lines[10:] == ["left out: 3 more, listed by python -m catdog_helpers check PATH"]
+
+
+def test_a_source_without_problems_prints_nothing(tree, capsys):
+    data.load_splits(tree)
+    assert capsys.readouterr() == ("", "")
 
 
 # --- Images and datasets

@@ -397,7 +397,7 @@ def test_p04_members_with_a_password_are_refused(tmp_path):
     content = bytearray(archive.read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1  # the flag of the central directory
     archive.write_bytes(content)
-    with pytest.raises(CatdogError, match="is encrypted"):
+    with pytest.raises(CatdogError, match="is encrypted; unpack it with its password"):
         download.unpack(archive)
 
 
@@ -467,6 +467,7 @@ def test_unpacking_again_writes_nothing(archive, cache, monkeypatch):
 
 def test_unpacking_that_is_interrupted_leaves_nothing(archive, cache, monkeypatch):
     def interrupt(source, copy):
+        assert cache.resolve() in Path(copy.name).parents  # renamed later, not copied
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:
