@@ -536,7 +536,8 @@ def _signals_interrupt():
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, handler)
 
 
 def _run(options):
