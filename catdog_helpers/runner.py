@@ -550,8 +550,15 @@ def _run(options):
     run_dir = (options.out or options.project / "runs" / "latest").resolve()
     parameters = _parameters(options, chapters, run_dir)
     run_series(chapters, run_dir, parameters, options.timeout)
-    print(score_table(run_dir), end="\n\n")
-    if parameters["DATA"] == "sample":
+    _print_summary(run_dir, parameters["DATA"])
+
+
+def _print_summary(run_dir, data):
+    table = score_table(run_dir)
+    if table:
+        print(f"\n{table}\n")
+    print(f"Models, scores and executed chapters: {run_dir}")
+    if data == "sample":
         print("On the photos: python runall.py --data photos")
 
 

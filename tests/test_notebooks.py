@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 import subprocess
 import sys
@@ -132,6 +133,13 @@ def check_prose(notebook):
             assert not typed, f"results typed into prose of cell {cell.id}: {typed}; {EDIT}"
 
 
+def check_pipelines(notebook):
+    # Steps that need not fit the data, and a cache file that outlives its data.
+    slip = re.compile(r"steps_per_epoch|\.cache\([^)]")
+    bad = [cell.id for cell in code_cells(notebook) if slip.search(cell.source)]
+    assert not bad, f"steps_per_epoch or a cache file in cells {bad}; {EDIT}"
+
+
 def check_something_to_hold(notebook):
     held = [cell for cell in code_cells(notebook) if is_checked(cell) and has_text(cell)]
     assert len(held) >= 3, f"{len(held)} outputs that nbval compares, not three or more; {EDIT}"
@@ -149,6 +157,7 @@ CHECKS = [
     check_length,
     check_ids,
     check_prose,
+    check_pipelines,
     check_something_to_hold,
 ]
 
@@ -249,6 +258,8 @@ BREACHES = [
     (check_length, _append("code", "1\n" * 16)),
     (check_ids, _same_id),
     (check_prose, _append("markdown", "We reach 81.5 % here.")),
+    (check_pipelines, _append("code", "model.fit(train, steps_per_epoch=5)")),
+    (check_pipelines, _append("code", "train.cache('pictures')")),
     (check_prose, _append("markdown", "The loss falls to 0.31.")),
 ]
 
@@ -325,6 +336,10 @@ def test_nbval_sees_every_altered_output(tmp_path):
     }
     assert red == expected
     assert len(cases) == sum(len(code_cells(read(path))) for path in PATHS)
+
+
+def test_tests_leave_the_runs_of_the_user_alone():
+    assert not Path(os.environ["CATDOG_ROOT"]).is_relative_to(PROJECT)
 
 
 def test_code_style():

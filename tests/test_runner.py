@@ -180,7 +180,8 @@ def test_parameters_reach_the_chapters_that_have_them(tmp_path, capsys):
     run_dir = tmp_path / "runs" / "latest"
     assert printed(copy_of(tmp_path, "01_one")) == f"3 'a=b' {run_dir} {tmp_path}\n"
     assert copy_of(tmp_path, "02_two").cells[-1].outputs[0].data["text/plain"] == "'a=b'"
-    assert "runall.py --data photos" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == f"Models, scores and executed chapters: {run_dir}"
 
 
 def test_only_keeps_the_copies_of_other_chapters_and_says_where_it_is(tmp_path, capsys):
@@ -191,8 +192,10 @@ def test_only_keeps_the_copies_of_other_chapters_and_says_where_it_is(tmp_path, 
     kept.write_bytes(b"kept")
     assert run(tmp_path, "--only", "2") == 0
     assert kept.read_bytes() == b"kept"
-    places = re.findall(r"02_two.ipynb, (cell \d of \d) \[\d\d:\d\d\]", capsys.readouterr().out)
+    out = capsys.readouterr().out
+    places = re.findall(r"02_two.ipynb, (cell \d of \d) \[\d\d:\d\d\]", out)
     assert places == ["cell 2 of 4", "cell 3 of 4", "cell 4 of 4"]
+    assert out.endswith("On the photos: python runall.py --data photos\n")
 
 
 def test_failing_chapter_leaves_no_copy_of_an_earlier_run(tmp_path):
