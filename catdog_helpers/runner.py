@@ -176,16 +176,15 @@ def run_series(chapters, run_dir, parameters, timeout=TIMEOUT):
 
 def _prepare_folder(copies, chapters):
     """Make the folder for executed copies and clear it of those of an earlier run."""
-    old = [path for c in chapters for path in (copies / c.path.name, _partial_path(copies, c))]
-    old = [path for path in old if path.exists()]
+    old = [copies / chapter.path.name for chapter in chapters]
     for path in old:
         # The folder may hold the user's own notebooks: theirs, or the series itself.
-        if "papermill" not in _read_notebook(path).metadata:
+        if path.exists() and "papermill" not in _read_notebook(path).metadata:
             raise UsageError(f"--out: would overwrite {path}, which no run made; choose another")
     try:
         copies.mkdir(parents=True, exist_ok=True)
-        for path in old:
-            path.unlink()
+        for path in old + [_partial_path(copies, chapter) for chapter in chapters]:
+            path.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"--out: cannot write in {copies}: {error.strerror}") from None
     return copies
@@ -262,7 +261,8 @@ class _Watcher:
         self.bar.close()
 
     def place(self):
-        return f"{self.chapter.path.name}, cell {self.number} of {self.chapter.n_cells}"
+        cell = f", cell {self.number} of {self.chapter.n_cells}" if self.number else ""
+        return f"{self.chapter.path.name}{cell}"
 
     def cell_started(self, cell, cell_index):
         before, self.number = self.number, self.chapter.cell_number(cell_index, self.injected)
@@ -330,19 +330,20 @@ def _kernel(folder, environment):
     # Without folders to look in, "python3" is the Python that runs this, whatever is registered.
     specifications = KernelSpecManager(kernel_dirs=[])
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specifications)
-    run_sync(manager.start_kernel)(
-        cwd=str(folder),
-        # The caller's -W options hold in the chapters too.
-        env={**os.environ, "PYTHONWARNINGS": ",".join(sys.warnoptions), **(environment or {})},
-        stderr=subprocess.DEVNULL,
-        extra_arguments=["--HistoryManager.hist_file=:memory:"],
-    )
     ended_well = False
     try:
+        run_sync(manager.start_kernel)(
+            cwd=str(folder),
+            # The caller's -W options hold in the chapters too.
+            env={**os.environ, "PYTHONWARNINGS": ",".join(sys.warnoptions), **(environment or {})},
+            stderr=subprocess.DEVNULL,
+            extra_arguments=["--HistoryManager.hist_file=:memory:"],
+        )
         yield manager
         ended_well = True
     finally:
-        run_sync(manager.shutdown_kernel)(now=not ended_well)
+        if manager.has_kernel:
+            run_sync(manager.shutdown_kernel)(now=not ended_well)
 
 
 def _escaped(path):

@@ -204,6 +204,7 @@ def test_failing_chapter_leaves_no_copy_of_an_earlier_run(tmp_path):
     assert run(tmp_path, "-p", "SEED=1") == 1
     copies = tmp_path / "runs" / "latest" / "notebooks"
     assert [path.name for path in copies.iterdir()] == ["01_one.incomplete.ipynb"]
+    (copies / "01_one.incomplete.ipynb").write_text("{")  # As a power cut leaves it.
     assert run(tmp_path) == 0
     assert [path.name for path in copies.iterdir()] == ["01_one.ipynb"]
 
