@@ -4,6 +4,7 @@ Every model takes raw pixels, 0..255, and ends in two logits: whatever scaling i
 inside it, so a saved model scores a photo with no recipe beside it.
 """
 
+import os
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ from keras import layers
 from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES, IMAGE_SIZE
 
-DRAWN_WEIGHTS = Path(__file__).with_name("drawn_backbone.h5")
+DRAWN_WEIGHTS = Path(__file__).with_name("drawn_backbone.weights.h5")
 # The first layer of MobileNetV2 that chapter 5 trains again; what lies below stays as it is.
 CUT = "block_10_project_BN"
 
@@ -95,34 +96,54 @@ def convolutional_layers():
     ]
 
 
-def build_first(image_size=IMAGE_SIZE):
+def build_first(image_size=IMAGE_SIZE, *, steps=1000):
     """Build the first model: the small network on raw pixels.
+
+    Parameters
+    ----------
+    image_size : int
+        Side of the pictures in pixels.
+    steps : int
+        Number of batches in the whole training, over which the learning rate falls to zero.
 
     Returns
     -------
     keras.Model, compiled
         Input (n, image_size, image_size, 3) in 0..255, output (n, 2) logits.
     """
-    return _sequential("first", convolutional_layers(), image_size)
+    return _small_network("first", [], image_size, steps)
 
 
-def build_augmented(image_size=IMAGE_SIZE):
+def build_augmented(image_size=IMAGE_SIZE, *, steps=1000):
     """Build the first model with augmentation in front; see `build_first`."""
-    return _sequential("augmented", [*augmentation_layers(), *convolutional_layers()], image_size)
+    return _small_network("augmented", augmentation_layers(), image_size, steps)
 
 
-def build_preprocessed(image_size=IMAGE_SIZE):
-    """Build the augmented model with preprocessing in front of the network; see `build_first`."""
+def build_preprocessed(image_size=IMAGE_SIZE, *, steps=1000):
+    """Build the augmented model with preprocessing after the augmentation; see `build_first`."""
     front = [*augmentation_layers(), preprocessing_layer()]
-    return _sequential("preprocessed", [*front, *convolutional_layers()], image_size)
+    return _small_network("preprocessed", front, image_size, steps)
 
 
-def _sequential(name, model_layers, image_size):
+def _small_network(name, front, image_size, steps):
     inputs = keras.Input((image_size, image_size, 3))
-    return compile_classifier(keras.Sequential([inputs, *model_layers], name=name))
+    model = keras.Sequential([inputs, *front, *convolutional_layers()], name=name)
+    schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps)
+    return compile_classifier(model, keras.optimizers.Adam(schedule))
 
 
-def build_backbone(weights, image_size=IMAGE_SIZE):
+def default_weights(source):
+    """Return the backbone weights that fit a source of pictures.
+
+    ``"drawn"`` for the sample; otherwise the file that the environment variable
+    ``CATDOG_WEIGHTS`` names, or ``"imagenet"``.
+    """
+    if source == "sample":
+        return "drawn"
+    return os.environ.get("CATDOG_WEIGHTS", "imagenet")
+
+
+def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preprocess=True):
     """Build a frozen MobileNetV2 without its top, with preprocessing before it.
 
     Parameters
@@ -131,6 +152,10 @@ def build_backbone(weights, image_size=IMAGE_SIZE):
         ``"imagenet"`` (width 1.0, downloaded by Keras), ``"drawn"`` (width 0.35, shipped with
         this package, learnt from drawings of other animals) or a local weights file of width 1.0.
     image_size : int
+    pretrained : bool
+        False gives the same network with random weights, for comparison.
+    preprocess : bool
+        False leaves the preprocessing out: for the demonstration of that mistake only.
 
     Returns
     -------
@@ -150,12 +175,12 @@ def build_backbone(weights, image_size=IMAGE_SIZE):
     inputs = keras.Input((image_size, image_size, 3))
     try:
         base = keras.applications.MobileNetV2(
-            input_tensor=preprocessing_layer()(inputs),
+            input_tensor=preprocessing_layer()(inputs) if preprocess else inputs,
             alpha=width,
             include_top=False,
-            weights=source,
+            weights=source if pretrained else None,
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # Keras raises a bare Exception when a download fails
         raise CatdogError(f"the weights {weights} can't be loaded: {error}") from error
     backbone = keras.Model(inputs, base.output, name="backbone")
     backbone.trainable = False
@@ -173,6 +198,38 @@ def _weights_source(weights):
             "MobileNetV2 weights file without top"
         )
     return 1.0, weights
+
+
+def split_backbone(backbone, cut=CUT):
+    """Cut a backbone in two models that share its layers.
+
+    Parameters
+    ----------
+    backbone : keras.Model
+    cut : str
+        Name of the last layer of the lower part.
+
+    Returns
+    -------
+    (lower, upper) : tuple of keras.Model
+        Pixels to activations at the cut, and from there to the feature maps.
+    """
+    activations = backbone.get_layer(cut).output
+    lower = keras.Model(backbone.input, activations, name="lower")
+    upper = keras.Model(activations, backbone.output, name="upper")
+    return lower, upper
+
+
+def unfreeze(model):
+    """Let training change a model's weights, except those of batch normalization.
+
+    A frozen batch normalization layer also keeps its running mean and variance and runs as it
+    does at prediction (https://keras.io/guides/transfer_learning/). Compile the model afterwards.
+    """
+    # Layer by layer: setting ``trainable`` on a model that shares its layers with a frozen one
+    # leaves them frozen (Keras 3.15).
+    for layer in model.layers:
+        layer.trainable = not isinstance(layer, layers.BatchNormalization)
 
 
 def extract_features(model, images, batch_size=100):

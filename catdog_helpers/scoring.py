@@ -50,7 +50,7 @@ class Score:
         return wilson_interval(int(self.right.sum()), len(self.labels))
 
     def mistakes(self):
-        """Indices of the wrong predictions, the most confident first."""
+        """Return the indices of the wrong predictions, the most confident first."""
         wrong = np.flatnonzero(~self.right)
         return wrong[np.argsort(-self.confidences[wrong], kind="stable")]
 
@@ -132,7 +132,7 @@ def wilson_interval(right, total):
 
 
 def mcnemar_p_value(first, second):
-    """Exact McNemar test: could two models be equally good on these pictures?
+    """Return the p-value of the exact McNemar test of two models on the same pictures.
 
     Only pictures on which exactly one of the two is right say anything. If the models are
     equally good, each of those falls to either side like a coin.

@@ -1,0 +1,146 @@
+"""The models: what they are made of, how they are compiled, and what fine-tuning moves."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from catdog_helpers import CatdogError, models, results
+
+BUILDERS = [models.build_first, models.build_augmented, models.build_preprocessed]
+SIZE = 32
+
+
+def black_and_white():
+    """One black and one white picture."""
+    return np.stack([np.zeros((SIZE, SIZE, 3)), np.full((SIZE, SIZE, 3), 255.0)]).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    keras.utils.set_random_seed(0)
+    return models.build_backbone("drawn", SIZE, pretrained=False)
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_p17_head_loss_and_metric_fit_together(build):
+    model = build(SIZE)
+    images = np.random.default_rng(0).integers(0, 256, (8, SIZE, SIZE, 3), dtype="uint8")
+    labels = np.array([0, 1] * 4)
+    logits = model.predict_on_batch(images)
+    by_hand = (logits.argmax(axis=1) == labels).mean()
+    loss, accuracy = model.evaluate(images, labels, verbose=0)
+    log_sum = np.log(np.exp(logits).sum(axis=1))
+    assert accuracy == pytest.approx(by_hand)
+    assert loss == pytest.approx((log_sum - logits[np.arange(8), labels]).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_the_network_has_the_layers_that_the_assignment_asks_for(build):
+    kinds = [type(layer) for layer in build(SIZE).layers]
+    for kind, least in ((layers.Conv2D, 2), (layers.MaxPooling2D, 2)):
+        assert kinds.count(kind) >= least
+    for kind in (layers.Flatten, layers.Dropout):
+        assert kinds.count(kind) == 1
+    assert kinds[-1] is layers.Dense
+    assert kinds.index(layers.Dropout) < len(kinds) - 1
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        [layers.Dense(2, activation="softmax")],
+        [layers.Dense(1, activation="sigmoid")],
+        [layers.Dense(1)],
+        [layers.Dense(10)],
+        [layers.Dense(2), layers.Dropout(0.5)],
+        [layers.Dense(2), layers.Activation("softmax")],
+    ],
+)
+def test_p17_a_head_that_does_not_fit_the_loss_is_refused(ending):
+    model = keras.Sequential([keras.Input((4,)), *ending])
+    with pytest.raises(CatdogError, match=r"Dense\(2\) without an activation"):
+        models.compile_classifier(model)
+
+
+def test_p18_pixels_reach_the_network_from_minus_one_to_one_once(backbone):
+    for model in (models.build_preprocessed(SIZE), backbone):
+        scaled = model.get_layer("preprocessing").output
+        seen = keras.Model(model.inputs, scaled).predict(black_and_white(), verbose=0)
+        assert (seen.min(), seen.max()) == (-1, 1)
+    assert sum(isinstance(layer, layers.Rescaling) for layer in backbone.layers) == 1
+
+
+def test_preprocessing_follows_the_rule_of_mobilenet_v2():
+    pixels = np.arange(256, dtype="float32")
+    expected = keras.applications.mobilenet_v2.preprocess_input(pixels.copy())
+    np.testing.assert_allclose(models.preprocessing_layer()(pixels), expected, atol=1e-6)
+
+
+def test_augmentation_is_active_in_training_only():
+    model = models.build_augmented(SIZE)
+    images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3)).astype("float32")
+    front = keras.Sequential(model.layers[:2])
+    assert not np.allclose(front(images, training=True), images)
+    np.testing.assert_array_equal(front(images, training=False), images)
+    np.testing.assert_array_equal(model.predict_on_batch(images), model.predict_on_batch(images))
+
+
+def test_the_backbone_is_frozen_and_its_halves_make_the_whole(backbone):
+    images = black_and_white()
+    lower, upper = models.split_backbone(backbone)
+    whole = models.extract_features(backbone, images, batch_size=1)
+    halves = models.extract_features(upper, models.extract_features(lower, images))
+    assert backbone.trainable_weights == []
+    np.testing.assert_allclose(halves, whole, atol=1e-5)
+
+
+def test_fine_tuning_moves_the_top_and_nothing_else():
+    backbone = models.build_backbone("drawn", SIZE, pretrained=False)
+    lower, upper = models.split_backbone(backbone)
+    models.unfreeze(upper)
+    ending = [layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    top = keras.Sequential([keras.Input(upper.input.shape[1:]), upper, *ending])
+    models.compile_classifier(top, keras.optimizers.Adam(1e-2))
+    before = {weight.path: weight.numpy() for weight in backbone.weights}
+    activations = np.random.default_rng(0).normal(size=(8, *upper.input.shape[1:]))
+    top.fit(activations, np.array([0, 1] * 4), verbose=0)
+    moved = {w.path for w in backbone.weights if not np.array_equal(w.numpy(), before[w.path])}
+    convolutions = {
+        weight.path
+        for layer in upper.layers
+        if not isinstance(layer, layers.BatchNormalization)
+        for weight in layer.weights
+    }
+    assert moved == convolutions
+    assert not moved & {weight.path for weight in lower.weights}
+
+
+def test_a_missing_weights_file_is_named(tmp_path):
+    with pytest.raises(CatdogError, match=r"no weights file at .*nothing\.h5"):
+        models.build_backbone(tmp_path / "nothing.h5", SIZE)
+
+
+def test_p02_a_damaged_weights_file_is_named(tmp_path):
+    damaged = tmp_path / "half.weights.h5"
+    damaged.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(CatdogError, match=r"half\.weights\.h5"):
+        models.build_backbone(damaged, SIZE)
+
+
+def test_the_default_weights_fit_the_source(monkeypatch):
+    monkeypatch.delenv("CATDOG_WEIGHTS", raising=False)
+    assert models.default_weights("sample") == "drawn"
+    assert models.default_weights("photos") == "imagenet"
+    monkeypatch.setenv("CATDOG_WEIGHTS", "mine.h5")
+    assert models.default_weights("photos") == "mine.h5"
+
+
+def test_p20_a_saved_model_gives_the_same_answers(tmp_path):
+    model = models.build_preprocessed(SIZE)
+    images = black_and_white()
+    results.save_model(model, tmp_path / "model.keras")
+    loaded = results.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        loaded.predict_on_batch(images), model.predict_on_batch(images), atol=1e-5
+    )

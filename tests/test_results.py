@@ -1,0 +1,112 @@
+"""What one chapter leaves for the next."""
+
+import json
+
+import keras
+import pytest
+from keras import layers
+
+from catdog_helpers import CatdogError, models, results, training
+
+HISTORY = training.History(
+    {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.0], "val_accuracy": [0.5]}, 12.34
+)
+
+
+@pytest.fixture
+def model():
+    return models.compile_classifier(
+        keras.Sequential([keras.Input((4, 4, 3)), layers.Flatten(), layers.Dense(2)]), "sgd"
+    )
+
+
+@pytest.fixture
+def run(tmp_path):
+    return results.start_run(tmp_path / "run", "sample", 0, 160)
+
+
+def test_a_run_keeps_models_histories_and_scores(run, model):
+    run.save("first", model, HISTORY, 0.75)
+    assert run.load_history("first") == HISTORY
+    assert run.load_model("first").count_params() == model.count_params()
+    run.record("first", test_accuracy=0.7, test_interval=[0.6, 0.8])
+    content = json.loads((run.folder / "scores.json").read_text(encoding="utf-8"))
+    assert content == {
+        "data": "sample",
+        "seed": 0,
+        "image_size": 160,
+        "models": {
+            "first": {
+                "val_accuracy": 0.75,
+                "parameters": 98,
+                "epochs": 1,
+                "train_seconds": 12.3,
+                "test_accuracy": 0.7,
+                "test_interval": [0.6, 0.8],
+            }
+        },
+    }
+    assert sorted(p.name for p in run.folder.rglob("*") if p.is_file()) == [
+        "first.json",
+        "first.keras",
+        "scores.json",
+    ]
+
+
+def test_starting_again_keeps_the_same_run_and_replaces_another(run, model):
+    run.save("first", model, HISTORY, 0.75)
+    again = results.start_run(run.folder, "sample", 0, 160)
+    assert list(again.scores()) == ["first"]
+    other = results.start_run(run.folder, "sample", 1, 160)
+    assert other.scores() == {}
+    with pytest.raises(CatdogError, match="run chapter 02 first"):
+        other.load_model("first")  # the file is there, but of the other run
+
+
+def test_p20_a_missing_chapter_is_named(tmp_path, run):
+    with pytest.raises(CatdogError, match="run chapter 01 first"):
+        results.open_run(tmp_path / "nothing", "sample", 0, 160)
+    with pytest.raises(CatdogError, match="run chapter 04 first"):
+        run.load_model("scratch")
+
+
+@pytest.mark.parametrize("other", [("photos", 0, 160), ("sample", 1, 160), ("sample", 0, 96)])
+def test_a_run_of_other_values_is_refused_and_kept(run, model, other):
+    run.save("first", model, HISTORY, 0.75)
+    before = run.scores_file.read_bytes()
+    with pytest.raises(CatdogError, match=r"holds a run of data sample, seed 0, image_size 160"):
+        results.open_run(run.folder, *other)
+    assert run.scores_file.read_bytes() == before
+
+
+def test_damaged_scores_are_named(run):
+    run.scores_file.write_text("{", encoding="utf-8")
+    with pytest.raises(CatdogError, match=r"scores\.json is damaged"):
+        results.open_run(run.folder, "sample", 0, 160)
+
+
+def test_p20_only_keras_files(tmp_path, model):
+    with pytest.raises(CatdogError, match=r"\.keras"):
+        results.save_model(model, tmp_path / "model.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path):
+    path = tmp_path / "mine.keras"
+    path.write_text("hello", encoding="utf-8")
+    with pytest.raises(CatdogError, match=r"mine\.keras is no model of this series"):
+        results.load_model(path)
+    with pytest.raises(CatdogError, match="no model file"):
+        results.load_model(tmp_path / "nothing.keras")
+
+
+def test_p22_a_relative_run_is_the_projects_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("CATDOG_ROOT", raising=False)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "runall.py").touch()
+    for folder in (tmp_path, tmp_path / "notebooks"):
+        monkeypatch.chdir(folder)
+        assert results.resolve_run_dir("runs/latest") == tmp_path / "runs" / "latest"
+    assert results.resolve_run_dir(tmp_path / "other") == tmp_path / "other"
+    monkeypatch.setenv("CATDOG_ROOT", str(tmp_path / "elsewhere"))
+    assert results.resolve_run_dir("runs/latest") == tmp_path / "elsewhere" / "runs" / "latest"

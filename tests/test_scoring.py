@@ -1,0 +1,118 @@
+"""Scores against answers known by hand."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from catdog_helpers import CatdogError, scoring
+
+
+@pytest.fixture(scope="module")
+def brightness_model():
+    """Calls a picture a dog if its mean pixel is above 128: perfect for the pictures below."""
+    head = layers.Dense(2)
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.GlobalAveragePooling2D(), head]
+    )
+    slope = 30 / 3
+    head.set_weights([np.array([[0, slope]] * 3), np.array([0, -15.0])])
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
+    return model
+
+
+@pytest.fixture
+def pictures():
+    """Twenty dark cats, then twenty bright dogs."""
+    labels = np.repeat([0, 1], 20)
+    images = np.where(labels[:, None, None, None] == 1, 220, 30) * np.ones((40, 8, 8, 3))
+    return images.astype("uint8"), labels
+
+
+def test_p14_labels_and_predictions_come_from_one_pass(brightness_model, pictures):
+    shuffled = tf.data.Dataset.from_tensor_slices(pictures).shuffle(40).batch(8)
+    score = scoring.score(brightness_model, shuffled)
+    assert score.accuracy == 1
+    matrix = tf.math.confusion_matrix(score.labels, score.predictions).numpy()
+    assert matrix.tolist() == [[20, 0], [0, 20]]
+
+
+def test_p14_the_score_agrees_with_evaluate(brightness_model, pictures):
+    images, labels = pictures
+    labels = labels.copy()
+    labels[:3] = 1  # three wrong labels: 37 of 40 right
+    score = scoring.score(brightness_model, [(images, labels)])
+    evaluated = brightness_model.evaluate(images, labels, verbose=0)[1]
+    assert score.accuracy == pytest.approx(evaluated, abs=1e-6) == pytest.approx(37 / 40)
+
+
+def test_p16_softmax_is_applied_once(brightness_model, pictures):
+    images, _ = pictures
+    eight = np.concatenate([images[:4], images[-4:]])
+    probabilities = scoring.predict_probabilities(brightness_model, eight)
+    assert probabilities.argmax(axis=1).tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert probabilities.max() > 0.99
+    squeezed = keras.Sequential([*brightness_model.layers[:-1], layers.Dense(2, "softmax")])
+    squeezed.build((None, 8, 8, 3))
+    with pytest.raises(CatdogError, match="ends in an activation"):
+        scoring.predict_probabilities(squeezed, eight)
+
+
+def test_p18_p19_prediction_changes_nothing_and_repeats(pictures):
+    augmented = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.RandomFlip(),
+            layers.RandomRotation(0.5),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+    images = np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 3)).astype("float32")
+    kept = images.copy()
+    first = scoring.predict_probabilities(augmented, images, batch_size=4)
+    second = scoring.predict_probabilities(augmented, images, batch_size=4)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(images, kept)
+
+
+def test_nothing_to_score_is_an_error(brightness_model):
+    with pytest.raises(CatdogError, match="no pictures"):
+        scoring.score(brightness_model, [])
+
+
+def made_score(right, confidences=None):
+    """Make a Score of all cats with the given hits."""
+    right = np.asarray(right)
+    confidences = np.full(len(right), 0.9) if confidences is None else np.asarray(confidences)
+    cats = np.where(right, confidences, 1 - confidences)
+    return scoring.Score(np.zeros(len(right), int), np.stack([cats, 1 - cats], axis=1))
+
+
+def test_the_most_confident_mistake_comes_first():
+    score = made_score([True, False, False, True], [0.8, 0.7, 0.9, 0.6])
+    assert score.mistakes().tolist() == [2, 1]
+    assert score.confidences.tolist() == pytest.approx([0.8, 0.7, 0.9, 0.6])
+
+
+def test_wilson_interval_as_in_the_literature():
+    # Newcombe, Statistics in Medicine 17 (1998), table I, method 3: 81 of 263.
+    assert scoring.wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert scoring.wilson_interval(20, 20)[1] == pytest.approx(1)
+
+
+def test_mcnemar_counts_only_where_the_models_differ():
+    first = made_score([True] * 8 + [False] * 2 + [True] * 30)
+    second = made_score([False] * 8 + [True] * 2 + [True] * 30)
+    # 8 against 2 of 10 coins: 2 * (1 + 10 + 45) / 1024.
+    assert scoring.mcnemar_p_value(first, second) == pytest.approx(112 / 1024)
+    assert scoring.mcnemar_p_value(first, first) == 1
+
+
+def test_mcnemar_refuses_different_pictures():
+    with pytest.raises(CatdogError, match="same pictures"):
+        scoring.mcnemar_p_value(made_score([True]), made_score([True, True]))
