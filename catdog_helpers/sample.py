@@ -316,10 +316,10 @@ EARS = {
                     _curve("-.2,.1 -.17,-.25 .02,-.75 .19,-.25 .2,.1")),
     "tufted": _Ear(_curve("-.4,.25 -.3,-.4 -.02,-.9 .06,-1.3 .06,-1.3 .12,-.9 .33,-.35 .4,.3"),
                    _curve("-.2,.1 -.17,-.25 .02,-.75 .19,-.25 .2,.1")),
-    "rounded": _Ear(_curve("-.38,.3 -.38,-.25 0,-.66 .36,-.25 .38,.3"),
-                    _curve("-.2,.1 -.2,-.2 0,-.44 .2,-.2 .2,.1")),
-    "folded": _Ear(_curve("-.4,.3 -.38,-.3 .1,-.52 .42,-.2 .4,.3"),
-                   flap=_curve("-.38,-.3 .1,-.56 .45,-.2 .3,.22 .3,.22")),
+    "rounded": _Ear(_curve("-.42,.3 -.34,-.2 0,-.72 .1,-.7 .36,-.2 .42,.3"),
+                    _curve("-.22,.1 -.18,-.2 .04,-.5 .2,-.2 .2,.1")),
+    "folded": _Ear(_curve("-.4,.3 -.36,-.3 0,-.62 .38,-.42 .42,.3"),
+                   flap=_curve("-.34,-.34 .02,-.66 .4,-.44 .66,.22 .66,.22 .24,0")),
     "floppy": _Ear(_curve("-.35,.1 0,-.25 .4,0 .58,.6 .34,1.2 -.08,.9"),
                    at=.74 - .58j, angle=-4, in_front=True),
     "long": _Ear(_curve("-.3,.1 0,-.2 .4,.1 .62,.9 .45,1.7 .02,1.6 -.1,.8"),
@@ -489,69 +489,74 @@ _ANIMAL = dict(
 )
 _PET_EYES = {"green": 2, "yellow": 2, "amber": 3, "blue": 2, "brown": 3}
 _CAT = _ANIMAL | dict(
-    ear_size=(.8, 1.2), ear_spread=(.9, 1.12), head_width=(1.0, 1.2), cheeks=(0.0, .2),
-    muzzle_length=(.1, .45), muzzle_width=(.36, .5), nose={"triangle": 5, "heart": 3, "oval": 2},
-    nose_size=(.12, .19), nose_colour={"pink": 3, "brown": 2, "black": 2, "grey": 1},
-    eye_shape={"almond": 3, "round": 2}, eye_size=(.2, .3), eye_spacing=(.42, .52),
-    eye_colour=_PET_EYES, pupil={"slit": 4, "oval": 3, "round": 3},
-    whiskers={"long": 5, "short": 3, "none": 1},
-    mouth={"closed": 4, "smile": 4, "open": 1, "tongue": 1},
+    ear_size=(.85, 1.25), ear_spread=(.86, 1.1), head_width=(.98, 1.2), cheeks=(0.0, .2),
+    muzzle_length=(.1, .55), muzzle_width=(.36, .54), nose={"triangle": 4, "heart": 3, "oval": 3},
+    nose_size=(.12, .2), nose_colour={"pink": 3, "brown": 2, "black": 2, "grey": 1},
+    eye_shape={"almond": 3, "round": 2}, eye_size=(.18, .28), eye_spacing=(.42, .52),
+    eye_height=(.06, .2), eye_colour=_PET_EYES, pupil={"slit": 2, "oval": 1, "round": 5},
+    whiskers={"long": 2, "short": 3, "none": 3},
+    mouth={"closed": 4, "smile": 4, "open": 2},
     tail={"long": 4, "wrapped": 3, "bushy": 2, "curled": 1, "short": 1},
 )
 _DOG = _ANIMAL | dict(
-    ears="floppy", ear_size=(.8, 1.2), ear_spread=(.8, 1.05), head_width=(.92, 1.12),
-    muzzle_length=(.4, .85), muzzle_width=(.4, .56), nose={"oval": 5, "heart": 3, "triangle": 2},
-    nose_size=(.14, .24), nose_colour={"pink": 1, "brown": 3, "black": 4, "grey": 1},
-    eye_shape={"round": 3, "droopy": 3, "almond": 2}, eye_size=(.17, .27),
-    eye_colour=_PET_EYES, pupil={"round": 5, "oval": 2}, whiskers={"none": 3, "short": 3, "long": 1},
-    mouth={"closed": 3, "smile": 3, "open": 2, "tongue": 2},
+    ears="floppy", ear_size=(.85, 1.2), ear_spread=(.82, 1.1), head_width=(.92, 1.14),
+    cheeks=(0.0, .16), muzzle_length=(.36, .8), muzzle_width=(.4, .56),
+    nose={"oval": 4, "heart": 3, "triangle": 3}, nose_size=(.13, .21),
+    nose_colour={"pink": 1, "brown": 3, "black": 4, "grey": 1},
+    eye_shape={"round": 3, "droopy": 4, "almond": 2}, eye_size=(.19, .27), eye_height=(.08, .22),
+    eye_colour=_PET_EYES, pupil={"round": 6, "oval": 1},
+    whiskers={"none": 2, "short": 3, "long": 2},
+    mouth={"closed": 4, "smile": 4, "open": 2, "tongue": 2},
     tail={"long": 2, "bushy": 2, "curled": 3, "short": 3, "wrapped": 1},
 )
-# Of pointed ears and a long muzzle, of whiskers and slit pupils and so on, each breed has some:
+# Of pointed ears, of a long muzzle, of whiskers and so on each breed has some and lacks others:
 # no trait gives the kind away, the whole does. Each breed comes with its weight.
 BREEDS = {
     "cat": (
-        (4, _CAT),  # shorthair
+        (5, _CAT),  # shorthair
         (2, _CAT | dict(  # Siamese
-            ear_size=(1.1, 1.35), head_width=(.92, 1.05), muzzle_length=(.4, .65),
-            eye_shape="almond", eye_size=(.23, .3), pupil={"slit": 4, "oval": 1}, whiskers="long",
-            nose="triangle", mouth={"closed": 1, "smile": 1})),
+            ear_size=(1.15, 1.4), head_width=(.94, 1.06), muzzle_length=(.46, .75),
+            eye_shape="almond", eye_size=(.24, .3), pupil={"slit": 2, "round": 1},
+            whiskers={"long": 2, "short": 1}, mouth={"closed": 1, "smile": 1})),
         (2, _CAT | dict(  # Persian
-            ears={"rounded": 2, "pointed": 1}, ear_size=(.7, .95), cheeks=(.12, .25),
+            ears={"rounded": 2, "pointed": 1}, ear_size=(.8, 1), cheeks=(.12, .25),
             muzzle_length=(0.0, .1), eye_shape="round", eye_size=(.27, .33), fur="fluffy",
-            whiskers={"long": 1, "short": 1}, tail={"bushy": 2, "curled": 1})),
-        (2.5, _CAT | dict(  # Scottish fold
-            ears="folded", ear_size=(.75, 1), cheeks=(.1, .22), muzzle_length=(.05, .2),
-            nose={"triangle": 1, "heart": 1}, eye_size=(.25, .32), pupil={"slit": 3, "oval": 1},
+            tail={"bushy": 2, "curled": 1})),
+        (1.5, _CAT | dict(  # Scottish fold
+            ears="folded", ear_size=(.62, .85), ear_spread=(1.02, 1.15), cheeks=(.08, .2),
+            head_width=(1.1, 1.24), muzzle_length=(.02, .14), nose_size=(.11, .16),
+            eye_size=(.27, .33), pupil={"slit": 3, "round": 1}, eye_spacing=(.46, .54),
             whiskers="long", mouth={"closed": 1, "smile": 1})),
-        (2, _CAT | dict(  # Maine coon
-            ears={"tufted": 3, "pointed": 1}, cheeks=(.12, .25), muzzle_length=(.35, .6),
-            pupil={"slit": 3, "oval": 1}, eye_shape="almond", whiskers="long", fur="fluffy",
+        (1.5, _CAT | dict(  # Maine coon
+            ears={"tufted": 3, "pointed": 1}, cheeks=(.12, .25), muzzle_length=(.4, .66),
+            pupil={"slit": 2, "round": 1}, eye_shape="almond", whiskers="long", fur="fluffy",
             nose="triangle", tail="bushy")),
     ),
     "dog": (
-        (3, _DOG | dict(muzzle_length=(.3, .75))),  # retriever
-        (2, _DOG | dict(  # spaniel
-            ears={"long": 3, "floppy": 1}, muzzle_length=(.25, .6), eye_size=(.2, .3),
-            nose_size=(.12, .2), fur={"fluffy": 1, "curly": 1})),
-        (2.5, _DOG | dict(  # shepherd
-            ears={"pointed": 5, "tufted": 1}, ear_spread=(.7, .88), head_width=(.88, 1),
-            muzzle_length=(.75, 1.05), eye_size=(.15, .2), eye_shape={"almond": 1, "round": 1},
-            nose="oval", nose_size=(.2, .25), whiskers={"none": 3, "short": 1}, pupil="round",
-            mouth={"closed": 2, "open": 2, "tongue": 3})),
+        (3, _DOG | dict(muzzle_length=(.25, .75))),  # retriever
+        (1.5, _DOG | dict(  # spaniel
+            ears={"long": 3, "floppy": 1}, muzzle_length=(.2, .55), eye_size=(.22, .3),
+            nose_size=(.12, .19), fur={"fluffy": 1, "curly": 1})),
+        (3, _DOG | dict(  # shepherd
+            ears="pointed", ear_spread=(.76, .94), head_width=(.88, 1), cheeks=(0.0, .1),
+            muzzle_length=(.85, 1.05), eye_size=(.15, .2), eye_shape={"almond": 1, "round": 1},
+            nose={"oval": 3, "heart": 1}, nose_size=(.17, .22), whiskers={"none": 3, "short": 1},
+            pupil="round", mouth={"closed": 1, "open": 2, "tongue": 3})),
         (2, _DOG | dict(  # spitz
-            ears={"pointed": 3, "rounded": 1}, ear_spread=(.75, .95), cheeks=(.1, .22),
-            muzzle_length=(.6, .85), nose="oval", nose_size=(.19, .25), pupil="round",
-            eye_size=(.15, .2), whiskers={"none": 3, "short": 1}, fur="fluffy",
+            ears="pointed", ear_spread=(.78, .98), cheeks=(.08, .2),
+            muzzle_length=(.75, .95), nose={"oval": 3, "heart": 1}, nose_size=(.17, .22),
+            eye_size=(.15, .2), pupil="round", whiskers={"none": 3, "short": 1}, fur="fluffy",
             mouth={"open": 1, "tongue": 3}, tail="curled")),
         (2, _DOG | dict(  # pug
-            ears={"folded": 2, "floppy": 1}, ear_size=(.65, .9), head_width=(1.02, 1.18),
-            muzzle_length=(.12, .3), muzzle_width=(.56, .68), nose={"oval": 2, "heart": 1},
-            eye_shape={"round": 2, "droopy": 1}, pupil="round", whiskers={"none": 2, "short": 1})),
-        (2, _DOG | dict(  # terrier
-            ears={"folded": 3, "rounded": 1}, muzzle_length=(.45, .8), nose={"oval": 2, "heart": 1},
-            nose_size=(.17, .24), pupil="round", whiskers={"none": 1, "short": 1},
-            fur={"fluffy": 2, "curly": 2, "smooth": 1})),
+            ears={"folded": 3, "floppy": 1}, ear_size=(.85, 1.05), head_width=(1.02, 1.18),
+            cheeks=(.08, .2), muzzle_length=(.02, .3), muzzle_width=(.58, .7),
+            nose={"oval": 2, "heart": 1}, nose_size=(.16, .21),
+            eye_shape={"round": 2, "droopy": 1}, eye_size=(.22, .3), pupil="round",
+            whiskers={"none": 2, "short": 1}, mouth={"closed": 2, "open": 1, "tongue": 1})),
+        (1.5, _DOG | dict(  # terrier
+            ears={"folded": 1, "pointed": 1}, ear_size=(.95, 1.2), ear_spread=(.8, 1), muzzle_length=(.5, .85), muzzle_width=(.46, .58),
+            nose={"oval": 3, "heart": 1}, nose_size=(.17, .22), eye_size=(.15, .2), pupil="round",
+            whiskers={"none": 2, "short": 1}, fur={"fluffy": 2, "curly": 2, "smooth": 1})),
     ),
     "rabbit": (
         (3, _ANIMAL | dict(
@@ -615,7 +620,10 @@ BREEDS = {
 }
 # What depends on the seed alone, unless a kind brings its own coat or pose.
 _PICTURE = dict(
-    coat={name: 1 for name in COATS if name != "panda"},
+    coat={
+        "solid": 4, "tabby": 2, "brindle": 1, "spotted": 1, "tortoiseshell": 1, "calico": 2,
+        "points": 2, "tuxedo": 2, "blaze": 2, "half": 1, "saddle": 2,
+    },
     fur_colour=dict.fromkeys(FUR, 1),
     second_colour=dict.fromkeys(FUR, 1),
     ear_colour={"pink": 2, "dark": 1, "pale": 1},
@@ -819,7 +827,7 @@ class _Painting:
         grain = np.frombuffer(rng.randbytes(self.size**2), "uint8").reshape(*size, 1)
         image = self.image.resize(size, Image.Resampling.BOX)
         pixels = np.asarray(image) * shade.astype("float32")[..., None] * tint.astype("float32")
-        pixels += grain * np.float32(12 / 255) - np.float32(6)
+        pixels += grain * np.float32(8 / 255) - np.float32(4)
         picture = Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype("uint8"))
         if traits.blur:
             picture = picture.filter(ImageFilter.GaussianBlur(traits.blur * self.size / 160))
@@ -873,7 +881,7 @@ class _Animal:
 
     def __init__(self, painting, frame, traits, rng):
         self.painting, self.traits, self.rng = painting, traits, rng
-        self.frame, self.head = frame, frame.inner(0j, angle=traits.tilt)
+        self.body, self.head = frame.inner(0.08j, 0.8), frame.inner(0j, angle=traits.tilt)
         self.coat = COATS[traits.coat]
         self.colours = self._three_colours()
         self.ink = _line_colour(self.colours[0])
@@ -884,6 +892,7 @@ class _Animal:
         light = _brightness(base) > 0.6
         if abs(_brightness(base) - _brightness(second)) < 0.12:
             second = FUR["chocolate"] if light else FUR["cream"]
+        second = _mix(second, base, 0.3)
         third = FUR["fawn"] if _brightness(base) > 0.85 else FUR["white"]
         return [_varied(self.rng, colour, 8) for colour in (base, second, third)]
 
@@ -918,7 +927,9 @@ class _Animal:
 
     def _part(self, frame, outline, colour=None, depth=1.0):
         """Paint a part with the edge that the fur has."""
-        amount, period = {"smooth": (0, 1), "fluffy": (0.07, 3), "curly": (0.1, 6)}[self.traits.fur]
+        amount, period = {"smooth": (0, 1), "fluffy": (0.05, 3), "curly": (0.08, 6)}[
+            self.traits.fur
+        ]
         if amount:
             outline = _rough(outline, amount, period)
         self.painting.form(frame(outline), self.ink, colour, depth)
@@ -944,7 +955,7 @@ class _Animal:
         self._tail(2.2 + 1.3j)
         self._trunk(1 + 1j, 1.5)
         self._chest(0.9j, 0.5, 0.5)
-        self._part(self.frame, _ellipse(1.85, 1.3, 0.62, 0.55), depth=0.7)
+        self._part(self.body, _ellipse(1.85, 1.3, 0.62, 0.55), depth=0.7)
         self._paws(1.5 + 1.75j, -0.55 + 1.65j, 0.25 + 1.7j, size=0.34)
 
     def _standing(self):
@@ -956,40 +967,40 @@ class _Animal:
         self._legs(-0.02 + 1.3j, 2.4 + 1.3j, length=1.4)
 
     def _ground(self, at, width):
-        self.painting.shadow(self.frame(_ellipse(at.real, at.imag, width, 0.35)), 0.45)
+        self.painting.shadow(self.body(_ellipse(at.real, at.imag, width, 0.35)), 0.45)
 
     def _trunk(self, centre, stretch):
-        self._wear(self.frame.inner(centre), stretch)
+        self._wear(self.body.inner(centre), stretch)
         pose = "portrait" if self.traits.pose == "peeking" else self.traits.pose
-        self._part(self.frame, TRUNKS[pose])
+        self._part(self.body, TRUNKS[pose])
 
     def _chest(self, at, width, height):
         if self.coat.chest:
             bib = _rough(_ellipse(at.real, at.imag, width, height), 0.06, 3)
-            self.painting.fill(self.frame(bib), self.colours[self.coat.chest])
+            self.painting.fill(self.body(bib), self.colours[self.coat.chest])
 
     def _legs(self, *tops, length, colour=None):
         for top in tops:
             spine = top + 1j * np.linspace(0, length, 4)
-            self._part(self.frame, _ribbon(spine, 0.55, 0.48), colour, 0.7)
+            self._part(self.body, _ribbon(spine, 0.55, 0.48), colour, 0.7)
             self._paws(spine[-1] + 0.08j)
 
     def _paws(self, *places, size=0.3):
         for at in places:
-            paw = self.frame.inner(at, size)
+            paw = self.body.inner(at, size)
             self._part(paw, _ellipse(0, 0, 1.1, 0.75), self.colours[self.coat.paws], 0.6)
             for x in (-0.35, 0.35):
                 self.painting.line(paw(np.array([x + 0.1j, x + 0.65j])), self.ink)
 
     def hold_on(self, edge):
-        """Put the paws on an edge, ``edge`` half heads below the middle of the head."""
+        """Put the paws on an edge, so far below the neck."""
         self._paws(-0.85 + 1j * edge, 0.85 + 1j * edge, size=0.36)
 
     def _tail(self, at):
         if TAILS[self.traits.tail] is not None:
             spine, start, end = TAILS[self.traits.tail]
             outline = _ribbon(_smooth_line(spine, 3), start, end)
-            self._part(self.frame.inner(at, 0.9), outline, self.colours[self.coat.tail])
+            self._part(self.body.inner(at, 0.9), outline, self.colours[self.coat.tail])
 
     def _collar(self):
         style, colour = self.traits.collar, self.traits.collar_colour
@@ -998,13 +1009,15 @@ class _Animal:
         shapes = {"scarf": [(SCARF, colour)], "bow": [(BOW, colour)]}.get(style, [])
         bell = [(_ellipse(0, 1.28, 0.17), GOLD)] if style == "bell" else []
         for outline, paint in [*shapes, (COLLAR, colour), *bell]:
-            self.painting.form(self.frame(outline), _mix(paint, INK, 0.4), paint)
+            self.painting.form(self.body(outline), _mix(paint, INK, 0.4), paint)
 
     # --- head
 
     def _skull(self):
-        width, cheek = self.traits.head_width, self.traits.cheeks + 0.92
-        right = [-0.95j, 0.6 - 0.82j, 0.97 - 0.2j, cheek + 0.35j, 0.58 + 0.84j, 0.98j]
+        """A long muzzle goes with a narrow jaw."""
+        width, long = self.traits.head_width, self.traits.muzzle_length
+        cheek, jaw = 0.95 + self.traits.cheeks - 0.14 * long, 0.64 - 0.22 * long
+        right = [-0.95j, 0.6 - 0.82j, 0.97 - 0.2j, cheek + 0.35j, jaw + 0.84j, 0.98j]
         right = np.array(right)
         return _symmetric(width * right.real + 1j * right.imag)
 
@@ -1020,7 +1033,7 @@ class _Animal:
 
     def _ear(self, ear, place):
         colour = self.colours[self.coat.ears]
-        self._part(place, ear.outline, colour)
+        self.painting.form(place(ear.outline), self.ink, colour)
         if ear.inside is not None:
             inside = {"pink": PINK, "dark": INK, "pale": WHITE}[self.traits.ear_colour]
             self.painting.fill(place(ear.inside), _mix(colour, inside, 0.55))
@@ -1030,23 +1043,23 @@ class _Animal:
     def _muzzle_tip(self):
         """Return the middle of the muzzle's front; the longer, the further to where it points."""
         length = self.traits.muzzle_length
-        return complex(self.traits.turn * (0.16 + 0.5 * length), 0.4 + 0.26 * length)
+        return complex(self.traits.turn * (0.16 + 0.55 * length), 0.38 + 0.36 * length)
 
     def _muzzle(self):
         length, width = self.traits.muzzle_length, self.traits.muzzle_width
-        tip, height = self._muzzle_tip(), 0.2 + 0.2 * length
-        colour = _mix(self.colours[self.coat.muzzle], WHITE, 0.16)
+        tip, height = self._muzzle_tip(), 0.2 + 0.22 * length
+        colour = _mix(self.colours[self.coat.muzzle], WHITE, 0.1 + 0.2 * length)
         if length:
             outline = self._muzzle_outline(tip, width, height)
             shade = _mix(colour, INK, 0.2)
             self.painting.form(self.head(outline), shade, colour, 0.5 + 0.8 * length)
         # What comes nearer looks larger.
-        nose = self.head.inner(tip - 0.5j * height, self.traits.nose_size * (0.8 + 0.5 * length))
+        nose = self.head.inner(tip - 0.5j * height, self.traits.nose_size * (0.75 + 0.75 * length))
         self._mouth(self.head.inner(tip - 0.4j * height), width, height + 0.08, colour)
         self._nose(nose)
 
     def _muzzle_outline(self, tip, width, height):
-        """A bridge that comes down from between the eyes, and the front below it."""
+        """Return a bridge that comes down from between the eyes, and the front below it."""
         length = self.traits.muzzle_length
         brow = complex(self.traits.turn * 0.2, tip.imag - 0.25 - 0.7 * length)
         bridge = 0.16 + 0.2 * width
@@ -1126,15 +1139,15 @@ class _Animal:
 
 # For each pose half a head in shares of the picture's side, and how far down the head is.
 _POSES = {
-    "portrait": (0.26, 0.44),
-    "sitting": (0.185, 0.34),
-    "lying": (0.19, 0.46),
-    "standing": (0.18, 0.36),
-    "peeking": (0.23, 0.5),
+    "portrait": (0.3, 0.46),
+    "sitting": (0.245, 0.36),
+    "lying": (0.25, 0.46),
+    "standing": (0.235, 0.38),
+    "peeking": (0.28, 0.48),
 }
-_EDGE = 0.92  # of what an animal peeks over, below the middle of its head
+_EDGE = 1.05  # of what an animal peeks over, in the frame of its body
 # Where the companions are, in half heads, and how small the animals become.
-_GROUPS = {1: ((0,), 1.0), 2: ((-2.3, 0), 0.82), 3: ((-2.2, 2.2, 0), 0.7)}
+_GROUPS = {1: ((0,), 1.0), 2: ((-2.1, 0), 0.8), 3: ((-2.0, 2.0, 0), 0.7)}
 
 
 def draw(kind, seed, size=160):
@@ -1190,7 +1203,7 @@ def _animals(painting, traits, rng):
 
 def _edge(painting, animals, colour):
     """Paint what the animals peek over, and their paws on it."""
-    top = animals[-1].frame(1j * _EDGE).imag
+    top = animals[-1].body(1j * _EDGE).imag
     margin = 0.1 * painting.side
     board = _box(-margin, top, painting.side + margin, painting.side + margin)
     painting.form(board, _line_colour(colour), colour, 0.6)
