@@ -219,6 +219,13 @@ def test_of_many_skipped_files_ten_are_printed(tree, capsys):
     assert lines[10:] == ["left out: 3 more, listed by python -m catdog_helpers check PATH"]
 
 
+def test_the_next_chapter_decodes_no_checked_file_again(tree, monkeypatch):
+    first = data.load_splits(tree)
+    monkeypatch.setattr(checks, "_look_at_all", None)
+    second = data.load_splits(tree)
+    assert [split.paths for split in second] == [split.paths for split in first]
+
+
 def test_a_source_without_problems_prints_nothing(tree, capsys):
     data.load_splits(tree)
     assert capsys.readouterr() == ("", "")

@@ -491,6 +491,18 @@ def test_a_member_whose_checksum_is_wrong_leaves_nothing(tmp_path, cache):
         download.verify(archive)
 
 
+def test_a_member_whose_bytes_make_no_sense_is_one_line(tmp_path):
+    archive = make_zip(tmp_path / "x.zip", {"a.txt": bytes(range(256)) * 9})
+    content = archive.read_bytes()
+    archive.write_bytes(content[:40] + b"\xff" * 100 + content[140:])
+    for act in (download.verify, download.unpack):
+        with pytest.raises(
+            CatdogError, match=r"x.zip is incomplete or corrupt: Error -3"
+        ) as caught:
+            act(archive)
+        assert "\n" not in str(caught.value)
+
+
 def test_a_folder_that_somebody_changed_is_refused(archive):
     folder = download.unpack(archive)
     victim = files_below(folder)[3]
