@@ -305,6 +305,9 @@ def test_update_writes_outputs_and_nothing_else(tmp_path):
     ]
     path = write_notebook(tmp_path / "notebooks" / "01_one.ipynb", *sources)
     before = nbformat.read(path, as_version=4)
+    before.cells[2].metadata = {"tags": ["solution"], "execution": {"started": "today"}}
+    nbformat.write(before, path)
+    del before.cells[2].metadata["execution"]
     assert run(tmp_path, "--update") == 0
     first = path.read_bytes()
     assert run(tmp_path, "--update") == 0
