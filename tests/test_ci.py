@@ -47,6 +47,12 @@ def test_actions_are_pinned_to_commits(job):
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", each) for each in uses)
 
 
+def test_expressions_use_only_what_is_known_where_they_stand(job):
+    # GitHub knows the runner in steps only, the matrix in the whole job.
+    assert "matrix.os" in job["env"]["VENV_PYTHON"]
+    assert "runner." not in str(job["env"]) + job["runs-on"]
+
+
 def test_linux_runs_the_script_and_the_others_the_commands_of_the_readme(job):
     readme = (PROJECT / "README.md").read_text(encoding="utf-8").replace("python3 -m", "python -m")
     assert commands(job, "== 'Linux'") == ".ci/run"
