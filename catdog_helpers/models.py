@@ -15,7 +15,8 @@ from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES, IMAGE_SIZE
 
 DRAWN_WEIGHTS = Path(__file__).with_name("drawn_backbone.weights.h5")
-# The first layer of MobileNetV2 that chapter 5 trains again; what lies below stays as it is.
+IMAGENET_SIZE, DRAWN_SIZE = 192, 128  # pixels
+# The last layer of MobileNetV2 that always stays as it is; fine-tuning trains those after it.
 CUT = "block_10_project_BN"
 
 
@@ -144,7 +145,10 @@ def default_weights(source):
 
 
 def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preprocess=True):
-    """Build a frozen MobileNetV2 without its top, with preprocessing before it.
+    """Build a frozen MobileNetV2 without its top, with resizing and preprocessing before it.
+
+    Pictures are resized inside the model to the size at which the weights work well: 192 pixels
+    for ImageNet's, which were learnt on 224, and 128 for the drawn ones, which were learnt on 128.
 
     Parameters
     ----------
@@ -171,11 +175,12 @@ def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preproces
     -----
     M. Sandler et al., "MobileNetV2: Inverted residuals and linear bottlenecks", CVPR 2018.
     """
-    width, source = _weights_source(weights)
+    width, size, source = _weights_source(weights)
     inputs = keras.Input((image_size, image_size, 3))
+    pixels = layers.Resizing(size, size)(inputs)
     try:
         base = keras.applications.MobileNetV2(
-            input_tensor=preprocessing_layer()(inputs) if preprocess else inputs,
+            input_tensor=preprocessing_layer()(pixels) if preprocess else pixels,
             alpha=width,
             include_top=False,
             weights=source if pretrained else None,
@@ -189,15 +194,15 @@ def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preproces
 
 def _weights_source(weights):
     if weights == "imagenet":
-        return 1.0, "imagenet"
+        return 1.0, IMAGENET_SIZE, "imagenet"
     if weights == "drawn":
-        return 0.35, DRAWN_WEIGHTS
+        return 0.35, DRAWN_SIZE, DRAWN_WEIGHTS
     if not Path(weights).is_file():
         raise CatdogError(
             f"no weights file at {weights}: give 'drawn', 'imagenet' or the path of a "
             "MobileNetV2 weights file without top"
         )
-    return 1.0, weights
+    return 1.0, IMAGENET_SIZE, weights
 
 
 def split_backbone(backbone, cut=CUT):

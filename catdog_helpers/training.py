@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from catdog_helpers import CatdogError, sample
-from catdog_helpers.models import DRAWN_WEIGHTS, build_backbone
+from catdog_helpers.models import DRAWN_SIZE, DRAWN_WEIGHTS, build_backbone
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def set_seed(seed):
     keras.utils.set_random_seed(seed)
 
 
-def fit(model, train, validation, epochs, callbacks=()):
+def fit(model, train, validation, epochs, *, progress=True):
     """Train a compiled model, print a line every few epochs and return the history.
 
     Parameters
@@ -83,7 +83,8 @@ def fit(model, train, validation, epochs, callbacks=()):
         A dataset does its own shuffling; arrays are shuffled anew in every epoch.
     validation : tf.data.Dataset or pair of arrays
     epochs : int
-    callbacks : sequence of keras.callbacks.Callback
+    progress : bool
+        Whether to print.
 
     Returns
     -------
@@ -104,7 +105,7 @@ def fit(model, train, validation, epochs, callbacks=()):
         labels,
         validation_data=validation,
         epochs=epochs,
-        callbacks=[_Progress(epochs), *callbacks],
+        callbacks=[_Progress(epochs)] if progress else [],
         shuffle=arrays,  # Keras warns when it is asked to shuffle a dataset
         verbose=0,
     )
@@ -159,7 +160,7 @@ def _random_warps(number, size, rotation=0.25, shift=0.12):
     return tf.stack([a, b, x, c, d, y, zero, zero], axis=1)
 
 
-def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=800, epochs=15, image_size=160):
+def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=600, epochs=12, image_size=DRAWN_SIZE):
     """Train the small backbone on drawings of other animals, never a cat or a dog, and save it.
 
     Parameters
@@ -184,6 +185,9 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=800, epochs=15, image_size=
     train = train.shuffle(len(labels), seed=seed).batch(32).map(augment).prefetch(2)
     backbone = build_backbone("drawn", image_size, pretrained=False)
     backbone.trainable = True
+    for layer in backbone.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.9  # 0.999 would need more steps than this training has
     head = [layers.GlobalAveragePooling2D(), layers.Dropout(0.2)]
     model = keras.Sequential([backbone, *head, layers.Dense(len(sample.OTHER_KINDS))])
     schedule = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(train))
