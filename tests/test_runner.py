@@ -102,8 +102,9 @@ UNREADABLE = {
     "bad JSON": ('{"cells": [', "01_bad.ipynb: not a readable notebook"),
     "not UTF-8": (b"\xff\xfe", "01_bad.ipynb: not a readable notebook"),
     "another format": ('{"cells": 3}', "01_bad.ipynb: not a readable notebook"),
-    "half a cell": (
-        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}',
+    "unknown kind of cell": (
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {},'
+        ' "cells": [{"cell_type": "poem", "metadata": {}}]}',
         "01_bad.ipynb: not a readable notebook",
     ),
 }
