@@ -41,17 +41,19 @@ STYLE = {
 class DescribedFigure(Figure):
     """A figure with a description for readers who can't see it.
 
-    Shown as the last value of a notebook cell, it is drawn once, as a PNG whose alternative
-    text is the description.
+    Shown as the last value of a notebook cell, it is drawn once, with the description as its
+    alternative text: lines as PNG, pictures as JPEG, which takes a fifth of the space.
     """
 
     description = ""
+    picture_format = "png"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
-        data = {"image/png": buffer.getvalue(), "text/plain": self.description}
-        return data, {"image/png": {"alt": self.description}}
+        self.savefig(buffer, format=self.picture_format)
+        kind = f"image/{self.picture_format}"
+        data = {kind: buffer.getvalue(), "text/plain": self.description}
+        return data, {kind: {"alt": self.description}}
 
 
 def picture_grid(images, titles=None, *, columns=6, side=1.5, colors=None, description):
@@ -78,6 +80,7 @@ def picture_grid(images, titles=None, *, columns=6, side=1.5, colors=None, descr
     rows = math.ceil(len(images) / columns)
     height = side + (0.3 if titles is not None else 0.05)
     figure, axs = _subplots(rows, columns, (columns * side, rows * height), description)
+    figure.picture_format = "jpeg"
     for ax in axs.flat:
         ax.axis("off")
     for index, (ax, image) in enumerate(zip(axs.flat, images, strict=False)):

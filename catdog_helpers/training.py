@@ -160,7 +160,7 @@ def _random_warps(number, size, rotation=0.25, shift=0.12):
     return tf.stack([a, b, x, c, d, y, zero, zero], axis=1)
 
 
-def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=600, epochs=12, image_size=DRAWN_SIZE):
+def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=400, epochs=12, image_size=DRAWN_SIZE):
     """Train the small backbone on drawings of other animals, never a cat or a dog, and save it.
 
     Parameters

@@ -110,8 +110,12 @@ def check_no_absolute_paths(notebook):
 
 
 def check_alternative_text(notebook):
-    figures = [output for output in outputs(notebook) if "image/png" in output.get("data", {})]
-    texts = [figure.metadata.get("image/png", {}).get("alt", "") for figure in figures]
+    texts = [
+        output.metadata.get(kind, {}).get("alt")
+        for output in outputs(notebook)
+        for kind in output.get("data", {})
+        if kind.startswith("image/")
+    ]
     assert all(texts), f"a figure without alternative text; {EDIT}"
 
 

@@ -19,8 +19,15 @@ HISTORY = training.History(
 def test_a_figure_is_shown_once_with_its_description():
     figure = plots.picture_grid(np.zeros((2, 8, 8, 3), "uint8"), description="Two black squares.")
     data, metadata = figure._repr_mimebundle_()
+    assert data["image/jpeg"].startswith(b"\xff\xd8")
+    assert data["text/plain"] == metadata["image/jpeg"]["alt"] == "Two black squares."
+
+
+def test_lines_are_stored_without_loss():
+    figure = plots.training_curves({"first": HISTORY}, description="Curves.")
+    data, metadata = figure._repr_mimebundle_()
     assert data["image/png"].startswith(b"\x89PNG")
-    assert data["text/plain"] == metadata["image/png"]["alt"] == "Two black squares."
+    assert metadata["image/png"]["alt"] == "Curves."
 
 
 def test_a_grid_shows_every_picture_and_title_unchanged():
