@@ -208,7 +208,7 @@ def _solid(rng):
 
 
 def _stripes(rng):
-    """Stripes from the rim inwards, but none below."""
+    """Draw stripes from the rim inwards, but none below."""
     angles = [angle + rng.uniform(-7, 7) for angle in (-75, -52, -22, 0, 22, 52, 75, 100, -100)]
     size = rng.uniform(0.7, 1.1)
     return [(_Frame(0j, np.exp(1j * np.radians(a)))(_STRIPE * size - 1.08j), 1) for a in angles]
@@ -255,7 +255,7 @@ def _half(rng):
 
 
 def _saddle(rng):
-    """A dark cap or saddle, and spots above the eyes."""
+    """Draw a dark cap or saddle, and spots above the eyes."""
     cap = _symmetric(_points("0,-1.3 1.3,-1 1.2,.1 .55,-.1 .3,.1 0,-.2"))
     brow = _ellipse(0.36, -0.36, 0.11, 0.08)
     return [(cap, 1), (brow, 0), (_mirrored(brow), 0)]
@@ -489,24 +489,24 @@ _ANIMAL = dict(
 )
 _PET_EYES = {"green": 2, "yellow": 2, "amber": 3, "blue": 2, "brown": 3}
 _CAT = _ANIMAL | dict(
-    ear_size=(.85, 1.25), ear_spread=(.86, 1.1), head_width=(.98, 1.2), cheeks=(0.0, .2),
-    muzzle_length=(.1, .55), muzzle_width=(.36, .54), nose={"triangle": 4, "heart": 3, "oval": 3},
-    nose_size=(.12, .2), nose_colour={"pink": 3, "brown": 2, "black": 2, "grey": 1},
-    eye_shape={"almond": 3, "round": 2}, eye_size=(.18, .28), eye_spacing=(.42, .52),
-    eye_height=(.06, .2), eye_colour=_PET_EYES, pupil={"slit": 2, "oval": 1, "round": 5},
-    whiskers={"long": 2, "short": 3, "none": 3},
-    mouth={"closed": 4, "smile": 4, "open": 2},
+    ear_size=(.9, 1.3), ear_spread=(.86, 1.1), head_width=(1.0, 1.25), cheeks=(.02, .22),
+    muzzle_length=(.08, .5), muzzle_width=(.38, .58), nose={"triangle": 4, "heart": 3, "oval": 3},
+    nose_size=(.12, .21), nose_colour={"pink": 3, "brown": 2, "black": 2, "grey": 1},
+    eye_shape={"almond": 3, "round": 2}, eye_size=(.19, .29), eye_spacing=(.44, .54),
+    eye_height=(.04, .18), eye_colour={"green": 3, "yellow": 3, "amber": 3, "blue": 3, "brown": 2},
+    pupil={"slit": 3, "oval": 1, "round": 7}, whiskers={"long": 2, "short": 3, "none": 3},
+    mouth={"closed": 4, "smile": 4, "open": 3},
     tail={"long": 4, "wrapped": 3, "bushy": 2, "curled": 1, "short": 1},
 )
 _DOG = _ANIMAL | dict(
-    ears="floppy", ear_size=(.85, 1.2), ear_spread=(.82, 1.1), head_width=(.92, 1.14),
-    cheeks=(0.0, .16), muzzle_length=(.36, .8), muzzle_width=(.4, .56),
-    nose={"oval": 4, "heart": 3, "triangle": 3}, nose_size=(.13, .21),
+    ears="floppy", ear_size=(.9, 1.25), ear_spread=(.8, 1.04), head_width=(.9, 1.14),
+    cheeks=(0.0, .14), muzzle_length=(.35, .8), muzzle_width=(.4, .56),
+    nose={"oval": 4, "heart": 3, "triangle": 3}, nose_size=(.14, .21),
     nose_colour={"pink": 1, "brown": 3, "black": 4, "grey": 1},
-    eye_shape={"round": 3, "droopy": 4, "almond": 2}, eye_size=(.19, .27), eye_height=(.08, .22),
-    eye_colour=_PET_EYES, pupil={"round": 6, "oval": 1},
-    whiskers={"none": 2, "short": 3, "long": 2},
-    mouth={"closed": 4, "smile": 4, "open": 2, "tongue": 2},
+    eye_shape={"round": 3, "droopy": 4, "almond": 2}, eye_size=(.18, .26), eye_spacing=(.4, .5),
+    eye_height=(.1, .24), eye_colour={"green": 2, "yellow": 2, "amber": 4, "blue": 2, "brown": 5},
+    pupil={"round": 6, "oval": 1}, whiskers={"none": 3, "short": 3, "long": 1},
+    mouth={"closed": 3, "smile": 3, "open": 2, "tongue": 3},
     tail={"long": 2, "bushy": 2, "curled": 3, "short": 3, "wrapped": 1},
 )
 # Of pointed ears, of a long muzzle, of whiskers and so on each breed has some and lacks others:
@@ -515,48 +515,54 @@ BREEDS = {
     "cat": (
         (5, _CAT),  # shorthair
         (2, _CAT | dict(  # Siamese
-            ear_size=(1.15, 1.4), head_width=(.94, 1.06), muzzle_length=(.46, .75),
-            eye_shape="almond", eye_size=(.24, .3), pupil={"slit": 2, "round": 1},
-            whiskers={"long": 2, "short": 1}, mouth={"closed": 1, "smile": 1})),
+            ear_size=(1.2, 1.45), head_width=(.96, 1.1), muzzle_length=(.46, .75),
+            muzzle_width=(.34, .46), eye_shape="almond", eye_size=(.25, .31),
+            pupil={"slit": 3, "round": 1}, whiskers="long", nose={"triangle": 3, "oval": 1}, nose_size=(.12, .18),
+            mouth={"closed": 1, "smile": 1})),
         (2, _CAT | dict(  # Persian
-            ears={"rounded": 2, "pointed": 1}, ear_size=(.8, 1), cheeks=(.12, .25),
-            muzzle_length=(0.0, .1), eye_shape="round", eye_size=(.27, .33), fur="fluffy",
+            ears={"rounded": 2, "pointed": 1}, ear_size=(.8, 1), cheeks=(.14, .28),
+            head_width=(1.12, 1.28), muzzle_length=(0.0, .1), eye_shape="round",
+            eye_size=(.25, .33), fur="fluffy",
             tail={"bushy": 2, "curled": 1})),
-        (1.5, _CAT | dict(  # Scottish fold
-            ears="folded", ear_size=(.62, .85), ear_spread=(1.02, 1.15), cheeks=(.08, .2),
-            head_width=(1.1, 1.24), muzzle_length=(.02, .14), nose_size=(.11, .16),
-            eye_size=(.27, .33), pupil={"slit": 3, "round": 1}, eye_spacing=(.46, .54),
+        (1.75, _CAT | dict(  # Scottish fold
+            ears="folded", ear_size=(.62, .8), ear_spread=(1.02, 1.15), cheeks=(.1, .22),
+            head_width=(1.14, 1.28), muzzle_length=(.02, .14), nose_size=(.11, .15),
+            nose={"triangle": 1, "heart": 1}, eye_size=(.28, .33), pupil={"slit": 4, "round": 1},
             whiskers="long", mouth={"closed": 1, "smile": 1})),
         (1.5, _CAT | dict(  # Maine coon
-            ears={"tufted": 3, "pointed": 1}, cheeks=(.12, .25), muzzle_length=(.4, .66),
-            pupil={"slit": 2, "round": 1}, eye_shape="almond", whiskers="long", fur="fluffy",
-            nose="triangle", tail="bushy")),
+            ears={"tufted": 3, "pointed": 1}, cheeks=(.14, .28), muzzle_length=(.36, .62),
+            muzzle_width=(.34, .44), pupil={"slit": 3, "round": 1}, eye_shape="almond",
+            eye_size=(.23, .3), whiskers="long", fur="fluffy", nose="triangle",
+            nose_size=(.12, .18), tail="bushy", mouth={"closed": 1, "smile": 1})),
     ),
     "dog": (
-        (3, _DOG | dict(muzzle_length=(.25, .75))),  # retriever
+        (3.5, _DOG | dict(muzzle_length=(.25, .75))),  # retriever
         (1.5, _DOG | dict(  # spaniel
             ears={"long": 3, "floppy": 1}, muzzle_length=(.2, .55), eye_size=(.22, .3),
-            nose_size=(.12, .19), fur={"fluffy": 1, "curly": 1})),
-        (3, _DOG | dict(  # shepherd
-            ears="pointed", ear_spread=(.76, .94), head_width=(.88, 1), cheeks=(0.0, .1),
-            muzzle_length=(.85, 1.05), eye_size=(.15, .2), eye_shape={"almond": 1, "round": 1},
-            nose={"oval": 3, "heart": 1}, nose_size=(.17, .22), whiskers={"none": 3, "short": 1},
-            pupil="round", mouth={"closed": 1, "open": 2, "tongue": 3})),
+            nose_size=(.13, .19), eye_shape={"droopy": 2, "round": 1},
+            fur={"fluffy": 1, "curly": 1})),
+        (2.5, _DOG | dict(  # shepherd
+            ears="pointed", ear_size=(.85, 1.1), ear_spread=(.74, .92), head_width=(.86, 1),
+            cheeks=(0.0, .1), muzzle_length=(.9, 1.1), eye_size=(.15, .21),
+            eye_shape={"almond": 1, "round": 1}, nose={"oval": 2, "heart": 1}, nose_size=(.16, .21),
+            whiskers={"none": 3, "short": 1}, pupil="round",
+            mouth={"closed": 2, "open": 2, "tongue": 3})),
         (2, _DOG | dict(  # spitz
-            ears="pointed", ear_spread=(.78, .98), cheeks=(.08, .2),
-            muzzle_length=(.75, .95), nose={"oval": 3, "heart": 1}, nose_size=(.17, .22),
-            eye_size=(.15, .2), pupil="round", whiskers={"none": 3, "short": 1}, fur="fluffy",
-            mouth={"open": 1, "tongue": 3}, tail="curled")),
+            ears="pointed", ear_size=(.8, 1), ear_spread=(.76, .96), cheeks=(.08, .2),
+            muzzle_length=(.78, 1), nose={"oval": 2, "heart": 1}, nose_size=(.16, .21), eye_size=(.15, .21),
+            pupil="round", whiskers={"none": 3, "short": 1}, fur="fluffy",
+            mouth={"smile": 1, "open": 1, "tongue": 3}, tail="curled")),
         (2, _DOG | dict(  # pug
-            ears={"folded": 3, "floppy": 1}, ear_size=(.85, 1.05), head_width=(1.02, 1.18),
-            cheeks=(.08, .2), muzzle_length=(.02, .3), muzzle_width=(.58, .7),
-            nose={"oval": 2, "heart": 1}, nose_size=(.16, .21),
-            eye_shape={"round": 2, "droopy": 1}, eye_size=(.22, .3), pupil="round",
-            whiskers={"none": 2, "short": 1}, mouth={"closed": 2, "open": 1, "tongue": 1})),
+            ears={"folded": 2, "floppy": 2}, ear_size=(.95, 1.15), head_width=(1.02, 1.2),
+            cheeks=(.08, .2), muzzle_length=(.02, .3), muzzle_width=(.6, .74), nose={"oval": 2, "heart": 1},
+            nose_size=(.15, .21), eye_shape={"round": 1, "droopy": 2}, eye_size=(.22, .3),
+            pupil="round", whiskers={"none": 3, "short": 1},
+            mouth={"closed": 2, "open": 1, "tongue": 2})),
         (1.5, _DOG | dict(  # terrier
-            ears={"folded": 1, "pointed": 1}, ear_size=(.95, 1.2), ear_spread=(.8, 1), muzzle_length=(.5, .85), muzzle_width=(.46, .58),
-            nose={"oval": 3, "heart": 1}, nose_size=(.17, .22), eye_size=(.15, .2), pupil="round",
-            whiskers={"none": 2, "short": 1}, fur={"fluffy": 2, "curly": 2, "smooth": 1})),
+            ears={"folded": 1, "pointed": 1}, ear_size=(.95, 1.2), ear_spread=(.8, 1),
+            muzzle_length=(.6, .95), muzzle_width=(.46, .58), nose={"oval": 2, "heart": 1}, nose_size=(.16, .21),
+            eye_size=(.15, .21), pupil="round", whiskers={"none": 3, "short": 1},
+            fur={"fluffy": 2, "curly": 2, "smooth": 1})),
     ),
     "rabbit": (
         (3, _ANIMAL | dict(
@@ -614,7 +620,7 @@ BREEDS = {
         coat={"calico": 2, "blaze": 2, "solid": 1})),),
     "sheep": ((1, _ANIMAL | dict(
         ears="leaf", head_width=(.82, .95), muzzle_length=(.5, .7), muzzle_width=(.36, .44),
-        nose="triangle", nose_size=(.12, .16), fur="curly",
+        nose={"triangle": 3, "oval": 1}, nose_size=(.12, .18), fur="curly",
         fur_colour={"white": 4, "cream": 2, "chocolate": 1, "black": 1},
         coat={"solid": 1, "points": 2})),),
 }
@@ -630,8 +636,8 @@ _PICTURE = dict(
     collar={"none": 5, "plain": 2, "bell": 2, "scarf": 1, "bow": 1},
     collar_colour=dict.fromkeys(BRIGHT.split(), 1),
     background=dict.fromkeys(BACKGROUNDS, 1),
-    number={1: 14, 2: 4, 3: 2},
-    pose={"portrait": 8, "sitting": 5, "lying": 4, "standing": 4, "peeking": 3},
+    number={1: 15, 2: 3, 3: 2},
+    pose={"portrait": 9, "sitting": 5, "lying": 4, "standing": 3, "peeking": 3},
     scale=(.85, 1.25),
     x=(.3, .7),
     y=(-.1, .1),
@@ -1014,7 +1020,7 @@ class _Animal:
     # --- head
 
     def _skull(self):
-        """A long muzzle goes with a narrow jaw."""
+        """Return the outline of the head; a long muzzle goes with a narrow jaw."""
         width, long = self.traits.head_width, self.traits.muzzle_length
         cheek, jaw = 0.95 + self.traits.cheeks - 0.14 * long, 0.64 - 0.22 * long
         right = [-0.95j, 0.6 - 0.82j, 0.97 - 0.2j, cheek + 0.35j, jaw + 0.84j, 0.98j]
@@ -1123,14 +1129,13 @@ class _Animal:
             return
         pale = _brightness(self.colours[0]) > 0.75
         colour = _mix(self.colours[0], INK, 0.5) if pale else WHITE
-        line = np.array([0, 0.5 - 0.04j, 1]) * length
-        for side in (False, True):
+        bend = np.array([0, 0.5 - 0.04j, 1]) * length
+        for flipped in (False, True):
             for slope in (-0.22, 0.0, 0.22):
-                start = (0.6 * self.traits.muzzle_width + 0.35j * slope) * (1 + 0j)
-                root = self._muzzle_tip() + (_mirrored(start) if side else start)
-                self.painting.line(
-                    self.head.inner(root, 1, 0, side)(line * (1 + 1j * slope)), colour, 0.5
-                )
+                root = 0.6 * self.traits.muzzle_width + 0.35j * slope
+                at = self._muzzle_tip() + (_mirrored(root) if flipped else root)
+                hair = self.head.inner(at, flipped=flipped)(bend * (1 + 1j * slope))
+                self.painting.line(hair, colour, 0.8)
 
 
 # --------------------------------------------------------------------------------------------
