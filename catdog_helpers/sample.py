@@ -319,7 +319,7 @@ EARS = {
     "rounded": _Ear(_curve("-.42,.3 -.34,-.2 0,-.72 .1,-.7 .36,-.2 .42,.3"),
                     _curve("-.22,.1 -.18,-.2 .04,-.5 .2,-.2 .2,.1")),
     "folded": _Ear(_curve("-.4,.3 -.36,-.3 0,-.62 .38,-.42 .42,.3"),
-                   flap=_curve("-.34,-.34 .02,-.66 .4,-.44 .66,.22 .66,.22 .24,0")),
+                   flap=_curve("-.34,-.34 .02,-.68 .42,-.46 .76,.4 .76,.4 .26,.1")),
     "floppy": _Ear(_curve("-.35,.1 0,-.25 .4,0 .58,.6 .34,1.2 -.08,.9"),
                    at=.74 - .58j, angle=-4, in_front=True),
     "long": _Ear(_curve("-.3,.1 0,-.2 .4,.1 .62,.9 .45,1.7 .02,1.6 -.1,.8"),
@@ -394,11 +394,13 @@ THINGS = {
             (_points("0,-1.2 .3,-.4 -.3,-.4"), "#f3f7fb")),
     "flower": ((_box(-.07, 0, .07, 1.6), "#4a8a55"), (_ellipse(0, 0, .5, count=10), BRIGHT),
                (_ellipse(0, 0, .2, count=8), "#ffe08a")),
-    "grass": ((_points("-.4,.2 -.6,-1 -.15,.2"), GREENS), (_points("-.15,.2 .05,-1.4 .2,.2"), GREENS),
+    "grass": ((_points("-.4,.2 -.6,-1 -.15,.2"), GREENS),
+              (_points("-.15,.2 .05,-1.4 .2,.2"), GREENS),
               (_points(".1,.2 .6,-.9 .4,.2"), GREENS)),
     "house": ((_box(-.8, -1, .8, 2), "#e7b58c #d98673 #9fb7c9 #efdca5"),
               (_points("-1,-1 0,-1.8 1,-1"), "#8c4a3e #5c5f73"),
-              (_box(-.5, -.6, -.1, 0), "#ffe9a8 #6b87a3"), (_box(.15, -.6, .55, 0), "#ffe9a8 #6b87a3")),
+              (_box(-.5, -.6, -.1, 0), "#ffe9a8 #6b87a3"),
+              (_box(.15, -.6, .55, 0), "#ffe9a8 #6b87a3")),
     "parasol": ((_box(-.05, 0, .05, 2), "#8b6b4e"),
                 (_curve("-1.2,.2 0,-.8 1.2,.2 1.2,.2 -1.2,.2"), BRIGHT),
                 (_points("-.3,.15 0,-.75 .3,.15"), "#fff4dd")),
@@ -409,7 +411,8 @@ THINGS = {
                (_points("-1.2,-1.3 -.6,-1.3 -.95,1.3 -1.25,1.3"), BRIGHT),
                (_points("1.2,-1.3 .6,-1.3 .95,1.3 1.25,1.3"), BRIGHT)),
     "frame": ((_box(-.8, -1, .8, 1), "#8b5e3c #f0e2c4"),
-              (_box(-.62, -.8, .62, .8), "#f9f1df #9fc9c4 #efb8a2"), (_ellipse(0, .1, .35, .45), BRIGHT)),
+              (_box(-.62, -.8, .62, .8), "#f9f1df #9fc9c4 #efb8a2"),
+              (_ellipse(0, .1, .35, .45), BRIGHT)),
     "lamp": ((_box(-.06, 0, .06, 3), "#6b5a4e"),
              (_points("-.35,-.9 .35,-.9 .7,.1 -.7,.1"), "#ffd98a #f7e7c6")),
     "sofa": ((_curve("-3,-1 3,-1 3.2,2 -3.2,2"), BRIGHT), (_box(-3, .4, 3, .5), "#5a3a44"),
@@ -494,7 +497,7 @@ _CAT = _ANIMAL | dict(
     nose_size=(.12, .21), nose_colour={"pink": 3, "brown": 2, "black": 2, "grey": 1},
     eye_shape={"almond": 3, "round": 2}, eye_size=(.19, .29), eye_spacing=(.44, .54),
     eye_height=(.04, .18), eye_colour={"green": 3, "yellow": 3, "amber": 3, "blue": 3, "brown": 2},
-    pupil={"slit": 3, "oval": 1, "round": 7}, whiskers={"long": 2, "short": 3, "none": 3},
+    pupil={"slit": 3, "oval": 1, "round": 7}, whiskers={"long": 3, "short": 4, "none": 3},
     mouth={"closed": 4, "smile": 4, "open": 3},
     tail={"long": 4, "wrapped": 3, "bushy": 2, "curled": 1, "short": 1},
 )
@@ -505,7 +508,7 @@ _DOG = _ANIMAL | dict(
     nose_colour={"pink": 1, "brown": 3, "black": 4, "grey": 1},
     eye_shape={"round": 3, "droopy": 4, "almond": 2}, eye_size=(.18, .26), eye_spacing=(.4, .5),
     eye_height=(.1, .24), eye_colour={"green": 2, "yellow": 2, "amber": 4, "blue": 2, "brown": 5},
-    pupil={"round": 6, "oval": 1}, whiskers={"none": 3, "short": 3, "long": 1},
+    pupil={"round": 6, "oval": 1}, whiskers={"none": 3, "short": 4, "long": 2},
     mouth={"closed": 3, "smile": 3, "open": 2, "tongue": 3},
     tail={"long": 2, "bushy": 2, "curled": 3, "short": 3, "wrapped": 1},
 )
@@ -517,15 +520,14 @@ BREEDS = {
         (2, _CAT | dict(  # Siamese
             ear_size=(1.2, 1.45), head_width=(.96, 1.1), muzzle_length=(.46, .75),
             muzzle_width=(.34, .46), eye_shape="almond", eye_size=(.25, .31),
-            pupil={"slit": 3, "round": 1}, whiskers="long", nose={"triangle": 3, "oval": 1}, nose_size=(.12, .18),
-            mouth={"closed": 1, "smile": 1})),
+            pupil={"slit": 3, "round": 1}, whiskers="long", nose={"triangle": 3, "oval": 1},
+            nose_size=(.12, .18), mouth={"closed": 1, "smile": 1})),
         (2, _CAT | dict(  # Persian
             ears={"rounded": 2, "pointed": 1}, ear_size=(.8, 1), cheeks=(.14, .28),
             head_width=(1.12, 1.28), muzzle_length=(0.0, .1), eye_shape="round",
-            eye_size=(.25, .33), fur="fluffy",
-            tail={"bushy": 2, "curled": 1})),
+            eye_size=(.25, .33), fur="fluffy", tail={"bushy": 2, "curled": 1})),
         (1.75, _CAT | dict(  # Scottish fold
-            ears="folded", ear_size=(.62, .8), ear_spread=(1.02, 1.15), cheeks=(.1, .22),
+            ears="folded", ear_size=(.6, .76), ear_spread=(1.02, 1.15), cheeks=(.1, .22),
             head_width=(1.14, 1.28), muzzle_length=(.02, .14), nose_size=(.11, .15),
             nose={"triangle": 1, "heart": 1}, eye_size=(.28, .33), pupil={"slit": 4, "round": 1},
             whiskers="long", mouth={"closed": 1, "smile": 1})),
@@ -536,7 +538,8 @@ BREEDS = {
             nose_size=(.12, .18), tail="bushy", mouth={"closed": 1, "smile": 1})),
     ),
     "dog": (
-        (3.5, _DOG | dict(muzzle_length=(.25, .75))),  # retriever
+        (3.5, _DOG | dict(  # retriever
+            muzzle_length=(.25, .75), fur={"smooth": 3, "fluffy": 1, "curly": 1})),
         (1.5, _DOG | dict(  # spaniel
             ears={"long": 3, "floppy": 1}, muzzle_length=(.2, .55), eye_size=(.22, .3),
             nose_size=(.13, .19), eye_shape={"droopy": 2, "round": 1},
@@ -549,20 +552,20 @@ BREEDS = {
             mouth={"closed": 2, "open": 2, "tongue": 3})),
         (2, _DOG | dict(  # spitz
             ears="pointed", ear_size=(.8, 1), ear_spread=(.76, .96), cheeks=(.08, .2),
-            muzzle_length=(.78, 1), nose={"oval": 2, "heart": 1}, nose_size=(.16, .21), eye_size=(.15, .21),
-            pupil="round", whiskers={"none": 3, "short": 1}, fur="fluffy",
+            muzzle_length=(.78, 1), nose={"oval": 2, "heart": 1}, nose_size=(.16, .21),
+            eye_size=(.15, .21), pupil="round", whiskers={"none": 3, "short": 1}, fur="fluffy",
             mouth={"smile": 1, "open": 1, "tongue": 3}, tail="curled")),
         (2, _DOG | dict(  # pug
-            ears={"folded": 2, "floppy": 2}, ear_size=(.95, 1.15), head_width=(1.02, 1.2),
-            cheeks=(.08, .2), muzzle_length=(.02, .3), muzzle_width=(.6, .74), nose={"oval": 2, "heart": 1},
-            nose_size=(.15, .21), eye_shape={"round": 1, "droopy": 2}, eye_size=(.22, .3),
-            pupil="round", whiskers={"none": 3, "short": 1},
+            ears={"folded": 1, "floppy": 1}, ear_size=(.95, 1.15), head_width=(1.02, 1.2),
+            cheeks=(.08, .2), muzzle_length=(.02, .3), muzzle_width=(.6, .74),
+            nose={"oval": 2, "heart": 1}, nose_size=(.15, .21), eye_shape={"round": 1, "droopy": 2},
+            eye_size=(.22, .3), pupil="round", whiskers={"none": 3, "short": 1},
             mouth={"closed": 2, "open": 1, "tongue": 2})),
         (1.5, _DOG | dict(  # terrier
             ears={"folded": 1, "pointed": 1}, ear_size=(.95, 1.2), ear_spread=(.8, 1),
-            muzzle_length=(.6, .95), muzzle_width=(.46, .58), nose={"oval": 2, "heart": 1}, nose_size=(.16, .21),
-            eye_size=(.15, .21), pupil="round", whiskers={"none": 3, "short": 1},
-            fur={"fluffy": 2, "curly": 2, "smooth": 1})),
+            muzzle_length=(.6, .95), muzzle_width=(.46, .58), nose={"oval": 2, "heart": 1},
+            nose_size=(.16, .21), eye_size=(.16, .24), pupil="round",
+            whiskers={"none": 3, "short": 1}, fur={"fluffy": 1, "smooth": 1})),
     ),
     "rabbit": (
         (3, _ANIMAL | dict(
@@ -1044,7 +1047,7 @@ class _Animal:
             inside = {"pink": PINK, "dark": INK, "pale": WHITE}[self.traits.ear_colour]
             self.painting.fill(place(ear.inside), _mix(colour, inside, 0.55))
         if ear.flap is not None:
-            self._part(place, ear.flap, _mix(colour, INK, 0.12), 0.7)
+            self.painting.form(place(ear.flap), self.ink, _mix(colour, INK, 0.12), 0.7)
 
     def _muzzle_tip(self):
         """Return the middle of the muzzle's front; the longer, the further to where it points."""

@@ -26,7 +26,12 @@ from catdog_helpers.sample import (
 
 # Mean colour of each quarter of draw(kind, seed), to see a change of the drawings themselves.
 # Another version of Pillow may round edges differently, which moves these by less than 1.
-REFERENCE = {}
+REFERENCE = {
+    ("cat", 1): [[133, 114, 104], [177, 146, 128], [145, 117, 93], [163, 140, 114]],
+    ("dog", 2): [[168, 140, 102], [179, 147, 111], [136, 108, 81], [137, 112, 90]],
+    ("rabbit", 3): [[170, 156, 133], [146, 129, 106], [129, 134, 109], [89, 124, 105]],
+    ("owl", 4): [[215, 179, 165], [239, 225, 173], [151, 81, 125], [207, 173, 143]],
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +41,8 @@ def traits():
 
 @pytest.fixture(scope="module")
 def pictures():
-    """Draw 500 pictures, cats at even and dogs at odd places, no scene twice."""
-    return np.stack([draw(KINDS[i % 2], i, size=96) for i in range(500)])
+    """Draw 400 pictures, cats at even and dogs at odd places, no scene twice."""
+    return np.stack([draw(KINDS[i % 2], i, size=96) for i in range(400)])
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +155,8 @@ def score(features):
 
 
 def test_pixels_alone_do_not_tell_cats_from_dogs(pictures):
-    pixels = pictures.reshape(500, 32, 3, 32, 3, 3).mean(axis=(2, 4))
-    assert score(pixels.reshape(500, -1)) <= 0.65
+    pixels = pictures.reshape(400, 32, 3, 32, 3, 3).mean(axis=(2, 4))
+    assert score(pixels.reshape(400, -1)) <= 0.65
 
 
 def test_colours_alone_do_not_tell_cats_from_dogs(pictures):
