@@ -495,7 +495,7 @@ _CAT = _ANIMAL | dict(
     ear_size=(.9, 1.3), ear_spread=(.86, 1.1), head_width=(1.0, 1.25), cheeks=(.02, .22),
     muzzle_length=(.08, .5), muzzle_width=(.38, .58), nose={"triangle": 4, "heart": 3, "oval": 3},
     nose_size=(.12, .21), nose_colour={"pink": 3, "brown": 2, "black": 2, "grey": 1},
-    eye_shape={"almond": 3, "round": 2}, eye_size=(.19, .29), eye_spacing=(.44, .54),
+    eye_shape={"almond": 3, "round": 2}, eye_size=(.18, .29), eye_spacing=(.44, .54),
     eye_height=(.04, .18), eye_colour={"green": 3, "yellow": 3, "amber": 3, "blue": 3, "brown": 2},
     pupil={"slit": 3, "oval": 1, "round": 7}, whiskers={"long": 3, "short": 4, "none": 3},
     mouth={"closed": 4, "smile": 4, "open": 3},
@@ -546,14 +546,14 @@ BREEDS = {
             fur={"fluffy": 1, "curly": 1})),
         (2.5, _DOG | dict(  # shepherd
             ears="pointed", ear_size=(.85, 1.1), ear_spread=(.74, .92), head_width=(.86, 1),
-            cheeks=(0.0, .1), muzzle_length=(.9, 1.1), eye_size=(.15, .21),
+            cheeks=(0.0, .1), muzzle_length=(.9, 1.1), eye_size=(.16, .23),
             eye_shape={"almond": 1, "round": 1}, nose={"oval": 2, "heart": 1}, nose_size=(.16, .21),
             whiskers={"none": 3, "short": 1}, pupil="round",
             mouth={"closed": 2, "open": 2, "tongue": 3})),
         (2, _DOG | dict(  # spitz
             ears="pointed", ear_size=(.8, 1), ear_spread=(.76, .96), cheeks=(.08, .2),
             muzzle_length=(.78, 1), nose={"oval": 2, "heart": 1}, nose_size=(.16, .21),
-            eye_size=(.15, .21), pupil="round", whiskers={"none": 3, "short": 1}, fur="fluffy",
+            eye_size=(.16, .23), pupil="round", whiskers={"none": 3, "short": 1}, fur="fluffy",
             mouth={"smile": 1, "open": 1, "tongue": 3}, tail="curled")),
         (2, _DOG | dict(  # pug
             ears={"folded": 1, "floppy": 1}, ear_size=(.95, 1.15), head_width=(1.02, 1.2),
