@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 
 import h5py
 import keras
@@ -222,6 +221,6 @@ def _halve_precision(path):
                 values.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
             )
         )
-    with h5py.File(Path(path), "w") as file:
+    with h5py.File(path, "w", libver="latest") as file:  # the latest layout is the smallest
         for name, value in values.items():
-            file.create_dataset(name, data=value.astype("float16"), compression="gzip")
+            file.create_dataset(name, data=value.astype("float16"))
