@@ -516,7 +516,14 @@ _DOG = _ANIMAL | dict(
 # no trait gives the kind away, the whole does. Each breed comes with its weight.
 BREEDS = {
     "cat": (
-        (5, _CAT),  # shorthair
+        (3, _CAT | dict(  # shorthair
+            muzzle_length=(.08, .28), nose_size=(.12, .19),
+            whiskers={"long": 1, "short": 5, "none": 5}, pupil={"slit": 1, "round": 4},
+            mouth={"closed": 3, "smile": 4, "open": 4})),
+        (2.5, _CAT | dict(  # Abyssinian
+            ear_size=(1.05, 1.35), muzzle_length=(.25, .56), muzzle_width=(.36, .48),
+            nose={"triangle": 3, "heart": 1}, nose_size=(.12, .18), pupil={"slit": 1, "round": 1},
+            whiskers={"long": 2, "short": 1}, mouth={"closed": 1, "smile": 1})),
         (2, _CAT | dict(  # Siamese
             ear_size=(1.2, 1.45), head_width=(.96, 1.1), muzzle_length=(.46, .75),
             muzzle_width=(.34, .46), eye_shape="almond", eye_size=(.25, .31),
@@ -526,7 +533,7 @@ BREEDS = {
             ears={"rounded": 2, "pointed": 1}, ear_size=(.8, 1), cheeks=(.14, .28),
             head_width=(1.12, 1.28), muzzle_length=(0.0, .1), eye_shape="round",
             eye_size=(.25, .33), fur="fluffy", tail={"bushy": 2, "curled": 1})),
-        (1.75, _CAT | dict(  # Scottish fold
+        (2, _CAT | dict(  # Scottish fold
             ears="folded", ear_size=(.6, .76), ear_spread=(1.02, 1.15), cheeks=(.1, .22),
             head_width=(1.14, 1.28), muzzle_length=(.02, .14), nose_size=(.11, .15),
             nose={"triangle": 1, "heart": 1}, eye_size=(.28, .33), pupil={"slit": 4, "round": 1},
@@ -556,13 +563,13 @@ BREEDS = {
             eye_size=(.16, .23), pupil="round", whiskers={"none": 3, "short": 1}, fur="fluffy",
             mouth={"smile": 1, "open": 1, "tongue": 3}, tail="curled")),
         (2, _DOG | dict(  # pug
-            ears={"folded": 1, "floppy": 1}, ear_size=(.95, 1.15), head_width=(1.02, 1.2),
-            cheeks=(.08, .2), muzzle_length=(.02, .3), muzzle_width=(.6, .74),
+            ears={"folded": 1, "floppy": 2}, ear_size=(.95, 1.15), head_width=(1.02, 1.2),
+            cheeks=(.08, .2), muzzle_length=(.02, .3), muzzle_width=(.62, .78),
             nose={"oval": 2, "heart": 1}, nose_size=(.15, .21), eye_shape={"round": 1, "droopy": 2},
-            eye_size=(.22, .3), pupil="round", whiskers={"none": 3, "short": 1},
-            mouth={"closed": 2, "open": 1, "tongue": 2})),
+            eye_size=(.22, .3), pupil="round", whiskers={"none": 4, "short": 1},
+            mouth={"closed": 1, "open": 1, "tongue": 3})),
         (1.5, _DOG | dict(  # terrier
-            ears={"folded": 1, "pointed": 1}, ear_size=(.95, 1.2), ear_spread=(.8, 1),
+            ears={"folded": 2, "pointed": 1}, ear_size=(.95, 1.2), ear_spread=(.8, 1),
             muzzle_length=(.6, .95), muzzle_width=(.46, .58), nose={"oval": 2, "heart": 1},
             nose_size=(.16, .21), eye_size=(.16, .24), pupil="round",
             whiskers={"none": 3, "short": 1}, fur={"fluffy": 1, "smooth": 1})),
@@ -1303,9 +1310,14 @@ def make_sample(folder, seed=0, train=1000, validation=500):
     except (OSError, BrokenProcessPool) as error:
         # Another process may have put the same sample there meanwhile.
         if not _holds(folder, files):
-            reason = getattr(error, "strerror", None) or error
-            raise CatdogError(f"cannot draw the sample into {folder}: {reason}") from error
+            raise CatdogError(f"cannot draw the sample into {folder}: {_reason(error)}") from error
     return folder
+
+
+def _reason(error):
+    if isinstance(error, OSError):
+        return error.strerror or error
+    return 'a drawing process ended early; a script needs `if __name__ == "__main__":`'
 
 
 def _files(seed, train, validation):
