@@ -36,9 +36,10 @@ def compile_classifier(model, optimizer="adam"):
     Raises
     ------
     CatdogError
-        If the model does not end in ``Dense(2)`` without an activation.
+        As `check_head` and `check_preprocessing` do.
     """
     check_head(model)
+    check_preprocessing(model)
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -48,25 +49,79 @@ def compile_classifier(model, optimizer="adam"):
 
 
 def check_head(model):
-    """Refuse a head that does not fit the loss ``SparseCategoricalCrossentropy(from_logits=True)``.
+    """Refuse a model whose outputs are not the logits of the two classes.
 
     Raises
     ------
     CatdogError
-        If the last layer is not ``Dense(2)`` without an activation.
+        If it does not end in ``Dense(2)`` without an activation. The loss from logits and
+        `scoring.predict_probabilities` apply softmax themselves: applied twice, it squeezes
+        every answer towards one half.
     """
-    head = model.layers[-1]
+    head = model
+    while isinstance(head, keras.Model):
+        # A functional model also counts functions, such as ``keras.ops.softmax``.
+        head = getattr(head, "operations", head.layers)[-1]
     wanted = f"Dense({len(CLASS_NAMES)}) without an activation"
     if not isinstance(head, layers.Dense):
         raise CatdogError(
             f"'{model.name}' ends in {type(head).__name__}; end it in {wanted}, "
-            "with any Dropout before it"
+            "with any Dropout before it and softmax left to loss and scoring"
         )
     if head.units != len(CLASS_NAMES) or head.activation is not keras.activations.linear:
         raise CatdogError(
             f"'{model.name}' ends in Dense({head.units}, activation='{head.activation.__name__}'); "
-            f"the loss from logits needs {wanted}"
+            f"loss and scoring from logits need {wanted}"
         )
+
+
+def check_preprocessing(model):
+    """Refuse a model that scales its pixels twice, or a backbone that gets them unscaled.
+
+    Looks at what reaches the first convolution for a black and a white picture: -1 and 1 if
+    there is a backbone; otherwise any two values that are not nearly the same. Says nothing
+    about a model that does not take pictures.
+
+    Raises
+    ------
+    CatdogError
+        If the preprocessing is missing or applied twice.
+    """
+    first = next((x for x in _flattened(model) if isinstance(x, layers.Conv2D)), None)
+    shape = getattr(model, "input_shape", ())
+    if first is None or len(shape) != 4 or shape[-1] != 3:
+        return
+    black, white = _arriving(first, model, [side or DRAWN_SIZE for side in shape[1:3]])
+    once = np.allclose([black, white], [-1, 1], atol=0.01)
+    has_backbone = "backbone" in (model.name, *(layer.name for layer in model.layers))
+    if not once and (has_backbone or abs(white - black) < 0.5):
+        raise CatdogError(
+            f"black and white reach the first convolution of '{model.name}' as {black:.3g} and "
+            f"{white:.3g}, not as -1 and 1: apply the preprocessing once, no more and no less"
+        )
+
+
+def _flattened(model):
+    for layer in model.layers:
+        yield from _flattened(layer) if isinstance(layer, keras.Model) else [layer]
+
+
+def _arriving(layer, model, size):
+    """Return the mean values of a black and a white picture when they arrive at a layer."""
+    seen = []
+
+    def call(inputs):
+        seen.append(keras.ops.mean(inputs, axis=(1, 2, 3)))
+        return type(layer).call(layer, inputs)
+
+    # A model of its own up to the layer would be no use: a shared layer has several inputs.
+    layer.call = call
+    try:
+        pictures = np.stack([np.full((*size, 3), value, "float32") for value in (0, 255)])
+        model(pictures, training=False)
+    finally:
+        del layer.call
+    return np.asarray(seen[0])
 
 
 def augmentation_layers():

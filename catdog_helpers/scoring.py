@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 from scipy.special import softmax
 from scipy.stats import binomtest
 
 from catdog_helpers import CatdogError
+from catdog_helpers.models import check_head
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,9 @@ def predict_probabilities(model, images, batch_size=100):
     Raises
     ------
     CatdogError
-        If the model does not end in logits: softmax applied twice squeezes every answer
-        towards one half.
+        If the model does not end in logits, see `models.check_head`.
     """
-    if model.layers[-1].activation is not keras.activations.linear:
-        raise CatdogError(
-            f"the model '{model.name}' ends in an activation, not in logits: "
-            "end it in Dense(2) and let predict_probabilities apply softmax once"
-        )
+    check_head(model)
     # predict_on_batch keeps one compiled function a model and prints no retracing warning.
     parts = [
         model.predict_on_batch(np.asarray(images[start : start + batch_size]))

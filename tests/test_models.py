@@ -55,6 +55,8 @@ def test_the_network_has_the_layers_that_the_assignment_asks_for(build):
         [layers.Dense(10)],
         [layers.Dense(2), layers.Dropout(0.5)],
         [layers.Dense(2), layers.Activation("softmax")],
+        [layers.Dense(2), layers.Softmax()],
+        [keras.Sequential([layers.Dense(2, activation="softmax")])],
     ],
 )
 def test_p17_a_head_that_does_not_fit_the_loss_is_refused(ending):
@@ -63,12 +65,73 @@ def test_p17_a_head_that_does_not_fit_the_loss_is_refused(ending):
         models.compile_classifier(model)
 
 
+def test_p16_a_softmax_that_is_no_layer_is_refused():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.ops.softmax(layers.Dense(2)(inputs)))
+    with pytest.raises(CatdogError, match="ends in Softmax"):
+        models.check_head(model)
+
+
+def test_logits_inside_a_nested_head_are_accepted():
+    head = keras.Sequential([layers.Dropout(0.5), layers.Dense(2)])
+    models.check_head(keras.Sequential([keras.Input((4,)), head]))
+
+
+def wired(*front, back=None):
+    """The small network, or what is given, behind other layers."""
+    back = models.convolutional_layers() if back is None else back
+    return keras.Sequential([keras.Input((SIZE, SIZE, 3)), *front, *back], name="wired")
+
+
 def test_p18_pixels_reach_the_network_from_minus_one_to_one_once(backbone):
     for model in (models.build_preprocessed(SIZE), backbone):
         scaled = model.get_layer("preprocessing").output
-        seen = keras.Model(model.inputs, scaled).predict(black_and_white(), verbose=0)
+        seen = keras.Model(model.inputs, scaled).predict_on_batch(black_and_white())
         assert (seen.min(), seen.max()) == (-1, 1)
     assert sum(isinstance(layer, layers.Rescaling) for layer in backbone.layers) == 1
+
+
+def test_p18_preprocessing_twice_is_refused(backbone):
+    twice = [models.preprocessing_layer(), layers.Rescaling(1 / 127.5, offset=-1)]
+    ending = [layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    for model in (wired(*twice), wired(twice[1], back=[backbone, *ending])):
+        with pytest.raises(CatdogError, match=r"'wired' as -1\.01 and -0\.992, not as -1 and 1"):
+            models.compile_classifier(model)
+
+
+def test_p18_preprocessing_missing_before_a_backbone_is_refused():
+    raw = models.build_backbone("drawn", SIZE, pretrained=False, preprocess=False)
+    model = wired(back=[raw, layers.GlobalAveragePooling2D(), layers.Dense(2)])
+    with pytest.raises(CatdogError, match="'wired' as 0 and 255, not as -1 and 1"):
+        models.compile_classifier(model)
+
+
+def test_p18_no_other_wiring_is_refused(backbone):
+    def ending():
+        return [layers.GlobalAveragePooling2D(), layers.Dense(2)]
+
+    inputs, pixels = keras.Input((None, None, 3)), keras.Input((SIZE, SIZE, 3))
+    body = keras.Model(inputs, layers.Conv2D(2, 3)(inputs / 127.5 - 1))
+    features = body(keras.ops.flip(pixels, axis=2))
+    shared = models.convolutional_layers()
+    for model in (
+        wired(back=shared),
+        wired(layers.Rescaling(1 / 255), back=shared),
+        wired(back=[backbone, *ending()]),
+        keras.Sequential([inputs, body, *ending()]),
+        keras.Model(pixels, layers.Dense(2)(layers.Flatten()(features))),
+        keras.Sequential([keras.Input((SIZE, SIZE, 8)), layers.Conv2D(2, 3), *ending()]),
+    ):
+        models.check_preprocessing(model)
+
+
+def test_the_check_of_the_preprocessing_leaves_no_trace():
+    keras.utils.set_random_seed(0)
+    model = wired(*models.augmentation_layers())
+    state = [variable.numpy() for variable in model.variables]
+    models.check_preprocessing(model)
+    assert all(np.array_equal(a, b) for a, b in zip(state, model.variables, strict=True))
+    assert all("call" not in vars(layer) for layer in model.layers)
 
 
 def test_preprocessing_follows_the_rule_of_mobilenet_v2():

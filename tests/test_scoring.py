@@ -56,10 +56,19 @@ def test_p16_softmax_is_applied_once(brightness_model, pictures):
     assert probabilities.argmax(axis=1).tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert probabilities.max() > 0.99
-    squeezed = keras.Sequential([*brightness_model.layers[:-1], layers.Dense(2, "softmax")])
-    squeezed.build((None, 8, 8, 3))
-    with pytest.raises(CatdogError, match="ends in an activation"):
-        scoring.predict_probabilities(squeezed, eight)
+
+
+def test_p16_probabilities_in_place_of_logits_are_refused(pictures):
+    images, _ = pictures
+    for ending in (
+        [layers.Dense(2, "softmax")],
+        [layers.Dense(1, "sigmoid")],
+        [layers.Dense(2), layers.Softmax()],
+        [layers.Dense(2), layers.Activation("softmax")],
+    ):
+        model = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), *ending])
+        with pytest.raises(CatdogError, match=r"Dense\(2\) without an activation"):
+            scoring.predict_probabilities(model, images[:1])
 
 
 def test_p18_p19_prediction_changes_nothing_and_repeats(pictures):
