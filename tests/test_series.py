@@ -1,0 +1,209 @@
+"""All six chapters on a handful of pictures: what they leave is complete, repeatable and right.
+
+The backbone has random weights: nothing here asks how good a model is.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+import trees
+
+from catdog_helpers import data, models, results
+
+CHAPTERS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+SIZE = 32
+# Two of the three stages of the network from scratch show that their histories are joined.
+SHORT = {"IMAGE_SIZE": SIZE, "EPOCHS": 1, "SCRATCH_EPOCHS": (1, 1), "WEIGHTS": "drawn"}
+# Chapter 2 compares losses in epoch 5.
+LONGER = {"02_first_model": {"EPOCHS": 5}}
+# Runs without this project: a saved model and a JPEG file are enough.
+FRESH_PROCESS = """
+import json, pathlib, sys
+import keras
+import numpy as np
+
+folder, size, *photos = sys.argv[1:]
+saved = {p.stem: keras.models.load_model(p) for p in sorted(pathlib.Path(folder).glob("*.keras"))}
+pictures = np.stack([keras.utils.load_img(p, target_size=(int(size),) * 2) for p in photos])
+report = {"models": {}, "backbone": []}
+for name, model in saved.items():
+    head = model.layers[-1].get_config()
+    report["models"][name] = {
+        "probabilities": keras.ops.softmax(model(pictures, training=False)).numpy().tolist(),
+        "head": [type(model.layers[-1]).__name__, head["units"], head["activation"]],
+        "parameters": model.count_params(),
+    }
+before, after = (saved[name].get_layer("backbone").layers for name in ("transfer", "fine_tuned"))
+for old, new in zip(before, after, strict=True):
+    pairs = list(zip(old.get_weights(), new.get_weights(), strict=True))
+    moved = [not np.array_equal(*pair) for pair in pairs]
+    report["backbone"].append([old.name, type(old).__name__, moved])
+assert "catdog_helpers" not in sys.modules
+print(json.dumps(report))
+"""
+
+
+def code_cells(chapter, *, all_cells):
+    """Return the code cells; without ``all_cells``, up to the last that changes the run."""
+    cells = [c for c in nbformat.read(chapter, as_version=4).cells if c.cell_type == "code"]
+    recording = re.compile(r"start_run\(|run\.save\(|run\.record\(")
+    last = max(i for i, cell in enumerate(cells) if recording.search(cell.source))
+    return cells if all_cells else cells[: last + 1]
+
+
+def run_chapter(chapter, parameters, *, all_cells):
+    parameters = SHORT | LONGER.get(chapter.stem, {}) | parameters
+    names = {"__name__": chapter.stem}
+    for cell in code_cells(chapter, all_cells=all_cells):
+        exec(compile(cell.source, f"{chapter.stem}, cell {cell.id}", "exec"), names)
+        if "parameters" in cell.metadata.get("tags", []):
+            names.update({key: parameters[key] for key in names.keys() & parameters.keys()})
+
+
+def run_series(folder, run_dir, seed, chapters=CHAPTERS, *, all_cells=False):
+    """Run chapters; a warning of the kind that libraries give their users is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for chapter in chapters:
+            parameters = {"DATA": str(folder), "RUN_DIR": str(run_dir), "SEED": seed}
+            run_chapter(chapter, parameters, all_cells=all_cells)
+    return run_dir
+
+
+def recorded(run_dir):
+    """Return scores and histories without what the clock says."""
+    scores = json.loads((run_dir / "scores.json").read_text())["models"]
+    for values in scores.values():
+        del values["train_seconds"]
+    paths = sorted((run_dir / "histories").glob("*.json"))
+    return scores, {path.stem: json.loads(path.read_text())["metrics"] for path in paths}
+
+
+def measure_statistics(backbone):
+    """Fill batch normalization from noise: with random weights alone the signal fades to zero."""
+    backbone.trainable = True
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0
+    noise = np.random.default_rng(0).uniform(0, 255, (32, SIZE, SIZE, 3))
+    backbone(noise, training=True)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Dark cats, bright dogs, of the very size that the models take; 20 of them for the test."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for part, number in (("train", 16), ("validation", 50)):
+        for name, level in (("cat", 90), ("dog", 140)):
+            for i in range(number):
+                path = folder / part / f"{name}s" / f"{name}.{i}.jpg"
+                trees.put(path, trees.encoded(trees.picture(level, f"{part} {path.name}", SIZE)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def patch(tmp_path_factory):
+    """A small backbone of random weights in place of the one that the package ships."""
+    path = tmp_path_factory.mktemp("weights") / "random.weights.h5"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "DRAWN_WEIGHTS", path)
+        patch.setattr(models, "DRAWN_SIZE", SIZE)
+        keras.utils.set_random_seed(0)
+        backbone = models.build_backbone("drawn", SIZE, pretrained=False)
+        measure_statistics(backbone)
+        backbone.save_weights(path)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def scored_split(pictures):
+    return data.load_splits(pictures)[2]
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """The probabilities of each model at the moment when its chapter saves it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def run_dir(pictures, scored_split, answers, patch, tmp_path_factory):
+    """One run of the whole series, every code cell of every chapter."""
+    images, save = data.load_images(scored_split, SIZE), results.save_model
+
+    def save_and_ask(model, path):
+        save(model, path)
+        answers[path.stem] = keras.ops.softmax(model(images, training=False)).numpy()
+
+    with patch.context() as noted:
+        noted.setattr(results, "save_model", save_and_ask)
+        return run_series(pictures, tmp_path_factory.mktemp("run"), 0, all_cells=True)
+
+
+@pytest.fixture(scope="module")
+def fresh(run_dir, scored_split):
+    """What a new process that knows only Keras says about the saved models."""
+    command = [sys.executable, "-W", "error::UserWarning", "-c", FRESH_PROCESS]
+    arguments = [str(run_dir / "models"), str(SIZE), *map(str, scored_split.paths)]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_run_holds_what_the_contract_says(run_dir, pictures, fresh):
+    scores = json.loads((run_dir / "scores.json").read_text())
+    assert {key: scores[key] for key in ("data", "seed")} == {"data": str(pictures), "seed": 0}
+    assert list(scores["models"]) == list(results.CHAPTERS)
+    for name, values in scores["models"].items():
+        low, high = values.pop("test_interval")
+        assert 0 <= low <= values["test_accuracy"] <= high <= 1
+        assert 0 <= values.pop("val_accuracy") <= 1
+        assert values.pop("test_accuracy") * 20 % 1 == pytest.approx(0)
+        assert values.pop("train_seconds") > 0
+        assert values.pop("parameters") == fresh["models"][name]["parameters"]
+        epochs = {"first": 5, "scratch": 2, "transfer": 20}.get(name, 1)
+        assert values == {"epochs": epochs}
+        for path in (f"models/{name}.keras", f"histories/{name}.json"):
+            assert (run_dir / path).is_file()
+
+
+def test_p20_a_saved_model_alone_scores_a_jpeg_as_its_chapter_did(fresh, answers):
+    assert list(answers) == list(results.CHAPTERS)
+    assert set(fresh["models"]) == set(answers)
+    for name, values in fresh["models"].items():
+        np.testing.assert_allclose(values["probabilities"], answers[name], atol=1e-5, err_msg=name)
+
+
+def test_p17_every_saved_model_ends_in_two_logits(fresh):
+    heads = {name: values["head"] for name, values in fresh["models"].items()}
+    assert heads == {name: ["Dense", 2, "linear"] for name in results.CHAPTERS}
+
+
+def test_fine_tuning_moved_the_convolutions_above_the_cut_and_nothing_else(fresh):
+    names = [name for name, _, _ in fresh["backbone"]]
+    above = names[names.index(models.CUT) + 1 :]
+    wrong = [
+        (name, kind, moved)
+        for name, kind, moved in fresh["backbone"]
+        if moved != [name in above and kind in ("Conv2D", "DepthwiseConv2D")] * len(moved)
+    ]
+    assert wrong == []
+
+
+def test_one_seed_repeats_the_run(run_dir, pictures, patch, tmp_path):
+    again = run_series(pictures, tmp_path, 0)
+    assert recorded(again) == recorded(run_dir)
+
+
+def test_another_seed_gives_another_run(run_dir, pictures, tmp_path):
+    other = run_series(pictures, tmp_path, 1, CHAPTERS[:2])
+    assert recorded(other)[1]["first"] != recorded(run_dir)[1]["first"]
