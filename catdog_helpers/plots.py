@@ -77,7 +77,7 @@ def picture_grid(images, titles=None, *, columns=6, side=1.5, colors=None, descr
     -------
     DescribedFigure
     """
-    rows = math.ceil(len(images) / columns)
+    rows = max(1, math.ceil(len(images) / columns))
     height = side + (0.3 if titles is not None else 0.05)
     figure, axs = _subplots(rows, columns, (columns * side, rows * height), description)
     figure.picture_format = "jpeg"
