@@ -15,9 +15,6 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Off by default on CPUs without VNNI instructions, where it still doubles the speed.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# Every model compiles its own functions; after the fifth in one notebook TensorFlow would warn
-# of "retracing" on standard error.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 class CatdogError(Exception):
@@ -63,6 +60,9 @@ class _QuietTensorFlow:
             def exec_module(module):
                 with _standard_error_muted():
                     run_module(module)
+                # Every model compiles its own functions, and after the fifth in one notebook
+                # TensorFlow would warn of "retracing". It sets its level itself until here.
+                module.get_logger().setLevel(logging.ERROR)
 
             spec.loader.exec_module = exec_module
         return spec

@@ -26,8 +26,6 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "font.size": 11,
     "axes.titlesize": 12,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -109,13 +107,13 @@ def training_curves(histories, *, goal=None, description):
     DescribedFigure
     """
     size = (9.5, 3.2 * len(histories))
-    figure, axs = _subplots(len(histories), 2, size, description)
+    figure, axs = _subplots(len(histories), 2, size, description, sharey="col")
     for (name, history), (left, right) in zip(histories.items(), axs, strict=True):
         _curves(left, history, "accuracy")
         _curves(right, history, "loss")
         _mark_best(left, history)
-        left.set_title(f"{name}: accuracy")
-        right.set_title(f"{name}: loss")
+        left.set_title(f"{name}: accuracy", loc="left", fontweight="bold")
+        right.set_title(f"{name}: loss", loc="left", fontweight="bold")
         left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         if goal is not None:
             left.axhline(goal / 100, color=COLORS["goal"], linestyle="--", label=f"goal {goal} %")
@@ -199,9 +197,9 @@ def confusion(score, class_names, *, description):
     return figure
 
 
-def _subplots(rows, columns, size, description):
+def _subplots(rows, columns, size, description, **options):
     with mpl.rc_context(STYLE):
         figure = DescribedFigure(figsize=size)
-        axs = figure.subplots(rows, columns, squeeze=False)
+        axs = figure.subplots(rows, columns, squeeze=False, **options)
     figure.description = description
     return figure, axs

@@ -1,12 +1,13 @@
 """Seeds, fitting and histories."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 
 import h5py
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from keras import layers
 
@@ -159,8 +160,11 @@ def _random_warps(number, size, rotation=0.25, shift=0.12):
     return tf.stack([a, b, x, c, d, y, zero, zero], axis=1)
 
 
-def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=400, epochs=12, image_size=DRAWN_SIZE):
+def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=500, epochs=12, image_size=DRAWN_SIZE):
     """Train the small backbone on drawings of other animals, never a cat or a dog, and save it.
+
+    It learns to say which of the other animals it sees, and with which traits: which ears, nose,
+    eyes and whiskers, how long a muzzle. Each of these is a yes-or-no question of its own.
 
     Parameters
     ----------
@@ -175,41 +179,65 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=400, epochs=12, image_size=
     Returns
     -------
     (accuracy, seconds) : tuple of float
-        On the held-out drawings, 0..1, and for the training alone.
+        Share of held-out drawings whose animal is named right, 0..1; of the training alone.
     """
     set_seed(seed)
-    images, labels = _drawings(seed, pictures, image_size)
-    held_out = np.arange(len(labels)) % 10 == 0
-    train = tf.data.Dataset.from_tensor_slices((images[~held_out], labels[~held_out]))
-    train = train.shuffle(len(labels), seed=seed).batch(32).map(augment).prefetch(2)
+    images, answers = _drawings(seed, pictures, image_size)
+    held_out = np.arange(len(answers)) % 10 == 0
+    train = tf.data.Dataset.from_tensor_slices((images[~held_out], answers[~held_out]))
+    train = train.shuffle(len(answers), seed=seed).batch(32).map(augment).prefetch(2)
     backbone = build_backbone("drawn", image_size, pretrained=False)
     backbone.trainable = True
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = 0.9  # 0.999 would need more steps than this training has
     head = [layers.GlobalAveragePooling2D(), layers.Dropout(0.2)]
-    model = keras.Sequential([backbone, *head, layers.Dense(len(sample.OTHER_KINDS))])
-    schedule = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(train))
+    model = keras.Sequential([backbone, *head, layers.Dense(answers.shape[1])])
+    schedule = keras.optimizers.schedules.CosineDecay(3e-3, epochs * len(train))
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=0.02),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[_kind_accuracy()],
     )
-    history = fit(model, train, (images[held_out], labels[held_out]), epochs)
+    history = fit(model, train, (images[held_out], answers[held_out]), epochs)
     backbone.save_weights(path)
     _halve_precision(path)
     return history.metrics["val_accuracy"][-1], history.train_seconds
 
 
+def _kind_accuracy():
+    number = len(sample.OTHER_KINDS)
+
+    def accuracy(answers, logits):
+        return keras.metrics.categorical_accuracy(answers[:, :number], logits[:, :number])
+
+    return accuracy
+
+
 def _drawings(seed, pictures, image_size):
-    """Draw each of the other kinds; images (n, size, size, 3) uint8 and labels (n,)."""
+    """Draw each of the other kinds; images (n, size, size, 3) uint8, answers (n, m) 0 or 1."""
     kinds = sample.OTHER_KINDS
-    first = seed * pictures
-    numbers = [(kind, first + i, image_size) for i in range(pictures) for kind in kinds]
+    drawings = [(kind, seed * pictures + i) for i in range(pictures) for kind in kinds]
     # Spawned, not forked: a copy of a process that runs TensorFlow's threads can hang.
     with get_context("spawn").Pool() as pool:
-        images = np.stack(pool.starmap(sample.draw, numbers, chunksize=50))
-    return images, np.tile(np.arange(len(kinds)), pictures)
+        arguments = [(*drawing, image_size) for drawing in drawings]
+        images = np.stack(pool.starmap(sample.draw, arguments, chunksize=50))
+    return images, _answers([sample.draw_traits(*drawing) for drawing in drawings])
+
+
+def _answers(traits):
+    """Turn traits into yes-or-no answers, float32 (n, m): first the kinds, then what they show.
+
+    A word becomes one answer for each value that it takes, a length three: is it above the first,
+    second, third quarter of all?
+    """
+    table = pd.DataFrame([asdict(each) for each in traits])
+    shown = table.loc[:, "ears":"fur"]
+    lengths = shown.select_dtypes("number")
+    words = shown.drop(columns=lengths.columns)
+    above = [lengths > lengths.quantile(quarter) for quarter in (0.25, 0.5, 0.75)]
+    kinds = pd.get_dummies(table["kind"])[list(sample.OTHER_KINDS)]
+    return pd.concat([kinds, pd.get_dummies(words), *above], axis=1).to_numpy("float32")
 
 
 def _halve_precision(path):

@@ -44,6 +44,13 @@ def test_tensorflow_is_quiet_after_the_import():
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
+def test_tensorflow_warns_of_no_retracing_in_a_notebook():
+    # As in IPython, TensorFlow takes a process with a prompt for an interactive one.
+    code = "import sys; sys.ps1 = '>'; import catdog_helpers, tensorflow as tf; "
+    result = python("-c", code + "tf.get_logger().warning('retracing'); print('end')")
+    assert (result.returncode, result.stdout.split(), result.stderr) == (0, ["end"], "")
+
+
 def test_the_layers_written_out_in_chapter_2_are_the_packages():
     notebook = nbformat.read(PROJECT / "notebooks" / "02_first_model.ipynb", as_version=4)
     source = {cell.id: cell.source for cell in notebook.cells}["network"]

@@ -1,12 +1,14 @@
 """Fitting, histories and the random warp."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
-from catdog_helpers import CatdogError, models, training
+from catdog_helpers import CatdogError, models, sample, training
 
 SIZE = 32
 
@@ -103,7 +105,11 @@ def test_the_small_network_learns_raw_pixels_whatever_the_seed(labelled):
 
 def test_pretrain_writes_a_small_file_that_the_backbone_loads(tmp_path, monkeypatch):
     drawings = np.random.default_rng(0).integers(0, 256, (40, SIZE, SIZE, 3), dtype="uint8")
-    monkeypatch.setattr(training, "_drawings", lambda *_: (drawings, np.arange(40) % 11))
+    monkeypatch.setattr(
+        training,
+        "_drawings",
+        lambda *_: (drawings, np.eye(20, dtype="float32")[np.arange(40) % 11]),
+    )
     path = tmp_path / "backbone.weights.h5"
     accuracy, seconds = training.pretrain(path, epochs=1, image_size=SIZE)
     assert 0 <= accuracy <= 1 and seconds > 0
@@ -116,9 +122,33 @@ def test_pretrain_writes_a_small_file_that_the_backbone_loads(tmp_path, monkeypa
 def test_no_drawing_of_the_backbone_is_a_cat_or_a_dog(monkeypatch):
     drawn = []
     monkeypatch.setattr(training, "get_context", lambda _: FakeContext(drawn))
-    images, labels = training._drawings(0, 2, SIZE)
-    assert {kind for kind, *_ in drawn}.isdisjoint({"cat", "dog"})
-    assert len(images) == len(labels) == len(drawn) == 2 * len(set(labels))
+    images, answers = training._drawings(0, 2, SIZE)
+    assert {kind for kind, *_ in drawn} == set(sample.OTHER_KINDS)
+    assert {"cat", "dog"}.isdisjoint(sample.OTHER_KINDS)
+    assert len(images) == len(answers) == len(drawn) == 2 * len(sample.OTHER_KINDS)
+
+
+def test_answers_name_the_kind_and_compare_lengths_with_the_quarters():
+    traits = [sample.draw_traits(kind, seed) for seed in range(4) for kind in sample.OTHER_KINDS]
+    answers = training._answers(traits)
+    number = len(sample.OTHER_KINDS)
+    assert set(np.unique(answers)) == {0, 1}
+    assert [sample.OTHER_KINDS[i] for i in answers[:, :number].argmax(axis=1)] == [
+        each.kind for each in traits
+    ]
+    assert (answers[:, :number].sum(axis=1) == 1).all()
+    lengths = sum(isinstance(value, float) for value in shown(traits[0]).values())
+    shares = answers[:, -3 * lengths :].mean(axis=0).reshape(3, lengths)
+    np.testing.assert_allclose(
+        shares, [[0.75] * lengths, [0.5] * lengths, [0.25] * lengths], atol=0.1
+    )
+
+
+def shown(traits):
+    """Return the traits from the ears to the fur, which depend on the kind."""
+    values = dataclasses.asdict(traits)
+    names = list(values)
+    return {name: values[name] for name in names[names.index("ears") : names.index("fur") + 1]}
 
 
 class FakeContext:
