@@ -297,7 +297,7 @@ def unfreeze(model):
 
 
 def extract_features(model, images, batch_size=100):
-    """Run pictures through a frozen model once and keep what comes out.
+    """Run pictures through a model once, batch by batch, and keep what comes out.
 
     Parameters
     ----------

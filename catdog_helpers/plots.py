@@ -17,8 +17,6 @@ COLORS = {
     "train": "#7F7F7F",
     "validation": "#009E73",
     "goal": "#CC79A7",
-    "wrong": "#D55E00",
-    "right": "#009E73",
 }
 STYLE = {
     "figure.dpi": 80,

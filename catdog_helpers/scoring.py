@@ -7,7 +7,7 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 
 from catdog_helpers import CatdogError
-from catdog_helpers.models import check_head
+from catdog_helpers.models import check_head, extract_features
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,8 @@ def predict_probabilities(model, images, batch_size=100):
         If the model does not end in logits, see `models.check_head`.
     """
     check_head(model)
-    # predict_on_batch keeps one compiled function a model and prints no retracing warning.
-    parts = [
-        model.predict_on_batch(np.asarray(images[start : start + batch_size]))
-        for start in range(0, len(images), batch_size)
-    ]
-    return softmax(np.concatenate(parts).astype("float64"), axis=1)
+    logits = extract_features(model, images, batch_size)
+    return softmax(logits.astype("float64"), axis=1)
 
 
 def score(model, dataset):
