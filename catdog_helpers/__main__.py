@@ -1,4 +1,4 @@
-"""The command line: check a folder, draw the sample, pre-train the drawn backbone."""
+"""The command line: check pictures, draw the sample, ask a model about photos, pre-train."""
 
 import argparse
 import sys
@@ -38,7 +38,12 @@ def _parser():
     command.add_argument("--sheet", metavar="FILE.png", help="draw a contact sheet instead")
     command.set_defaults(command=_sample)
 
-    command = commands.add_parser("predict", help="tell cats from dogs on photos of your own")
+    command = commands.add_parser(
+        "predict",
+        help="tell cats from dogs on photos of your own",
+        description="Tell cats from dogs. The model knows nothing else: shown a toaster, it still "
+        "has to share 100 % between cat and dog, and may be sure of its choice.",
+    )
     command.add_argument("photos", metavar="PHOTO", nargs="+")
     command.add_argument("--model", metavar="MODEL.keras", required=True)
     command.set_defaults(command=_predict)
@@ -77,32 +82,62 @@ def _sample(options):
 
 
 def _predict(options):
-    import numpy as np
+    from catdog_helpers.checks import read_picture, shown
+    from catdog_helpers.scoring import describe, predict_probabilities
 
-    from catdog_helpers.checks import read_picture
-    from catdog_helpers.data import CLASS_NAMES
+    model, image_size = _classifier(options.model)
+    exit_code = 0
+    for path in options.photos:
+        try:
+            image = read_picture(path, image_size)
+        except CatdogError as error:
+            print(error, file=sys.stderr)
+            exit_code = 1
+        else:
+            probabilities = predict_probabilities(model, image[None])[0]
+            print(f"{shown(path)}: {describe(probabilities)}", flush=True)
+    return exit_code
+
+
+def _classifier(path):
+    """Load a model that tells cats from dogs; return it with the side of its pictures."""
+    from catdog_helpers.models import check_head
     from catdog_helpers.results import load_model
-    from catdog_helpers.scoring import predict_probabilities
 
-    model = load_model(options.model)
-    images = np.stack([read_picture(path, model.input_shape[1]) for path in options.photos])
-    for path, probabilities in zip(
-        options.photos, predict_probabilities(model, images), strict=True
-    ):
-        label = probabilities.argmax()
-        print(f"{path}: {CLASS_NAMES[label][:-1]} ({probabilities[label]:.1%})")
-    return 0
+    model = load_model(path)
+    try:
+        check_head(model)
+    except CatdogError as error:
+        raise CatdogError(f"{path} is no model of this series: {error}") from error
+    match getattr(model, "input_shape", None):
+        case (_, int(height), width, 3) if height == width:
+            return model, height
+        case shape:
+            reason = f"it takes {shape}, not square colour pictures"
+            raise CatdogError(f"{path} is no model of this series: {reason}")
 
 
 def _pretrain(options):
     from catdog_helpers import training
     from catdog_helpers.models import DRAWN_WEIGHTS
 
-    path = Path(options.to or DRAWN_WEIGHTS)
+    path = DRAWN_WEIGHTS if options.to is None else _new_weights_file(options.to)
     accuracy, seconds = training.pretrain(path, seed=options.seed)
     print(f"accuracy on held-out drawings of other animals: {accuracy:.1%}")
     print(f"{seconds:.0f} s of training, {path.stat().st_size / 1e6:.2f} MB in {path}")
     return 0
+
+
+def _new_weights_file(name):
+    """Refuse a file that could not be written, or would be written over, after the training."""
+    path = Path(name)
+    if not path.name.endswith(".weights.h5"):
+        raise CatdogError(f"{path} is no name for weights: end it in .weights.h5")
+    if path.exists():
+        raise CatdogError(f"{path} is there already; give another name")
+    if not path.parent.is_dir():
+        raise CatdogError(f"{path} can't be written: there is no folder {path.parent}")
+    return path
 
 
 if __name__ == "__main__":

@@ -1,13 +1,20 @@
-"""Probabilities, accuracy with its interval, confusion, mistakes, and fair comparison."""
+"""What a model says and how far to trust it: probabilities, accuracy, calibration, comparison."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+import tensorflow as tf
+from keras import layers
 from scipy.special import softmax
 from scipy.stats import binomtest
 
 from catdog_helpers import CatdogError
-from catdog_helpers.models import check_head, extract_features
+from catdog_helpers.data import CLASS_NAMES
+from catdog_helpers.models import _flattened, check_head, extract_features
+
+# From how many percent on an answer is called sure, and from how many it is given at all.
+SURE, LIKELY = 90, 60
 
 
 @dataclass(frozen=True)
@@ -155,3 +162,130 @@ def mcnemar_p_value(first, second):
     if only_first + only_second == 0:
         return 1.0
     return float(binomtest(only_first, only_first + only_second).pvalue)
+
+
+def describe(probabilities):
+    """Put the probabilities of one picture into a plain sentence.
+
+    Parameters
+    ----------
+    probabilities : array, shape (2,), sum 1
+        Of cat and dog.
+
+    Returns
+    -------
+    str
+        For example ``"a cat, 97 % sure"``; a probability below `SURE` percent is called no sure
+        answer, and one below `LIKELY` percent no answer.
+    """
+    label = int(np.argmax(probabilities))
+    percent = round(100 * float(probabilities[label]))
+    answer, other = (CLASS_NAMES[i].removesuffix("s") for i in (label, 1 - label))
+    if percent < LIKELY:
+        return f"cannot tell: {answer} {percent} %, {other} {100 - percent} %"
+    if percent < SURE:
+        return f"probably a {answer}, {percent} %; not a sure answer"
+    return f"a {answer}, {percent if percent < 100 else 'over 99'} % sure"
+
+
+def reliability(score, bins=5):
+    """Compare how sure a model is with how often it is right.
+
+    Parameters
+    ----------
+    score : Score
+    bins : int
+        Number of equal intervals that the confidences, 0.5..1, are sorted into.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each bin with a picture in it: ``count``; ``confidence``, the mean, 0.5..1;
+        ``accuracy``, 0..1, with its 95 % Wilson interval from ``low`` to ``high``. A model that
+        is right as often as it says has equal confidence and accuracy.
+
+    Notes
+    -----
+    C. Guo et al., "On calibration of modern neural networks", ICML 2017.
+    """
+    inner_edges = np.linspace(0.5, 1, bins + 1)[1:-1]
+    table = pd.DataFrame({"confidence": score.confidences, "right": score.right})
+    groups = table.groupby(np.digitize(score.confidences, inner_edges))
+    rows = groups.agg(
+        count=("right", "size"), confidence=("confidence", "mean"), accuracy=("right", "mean")
+    )
+    intervals = [wilson_interval(int(group.sum()), len(group)) for _, group in groups["right"]]
+    rows[["low", "high"]] = intervals
+    return rows.reset_index(drop=True)
+
+
+def grad_cam(model, images, labels=None):
+    """Map where in each picture a model found reasons for a class.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Ends in two logits, and has a convolution, if need be within a model inside it.
+    images : array of uint8 or float, shape (n, height, width, 3), values 0..255
+    labels : int array, shape (n,), optional
+        The class to look for in each picture; the model's own answer where not given.
+
+    Returns
+    -------
+    float32 array, shape (n, height, width), values 0..1
+        1 at the strongest reason of each picture; 0 where nothing speaks for the class.
+
+    Raises
+    ------
+    CatdogError
+        If the model does not end in logits or has no convolution.
+
+    Notes
+    -----
+    R. R. Selvaraju et al., "Grad-CAM: Visual explanations from deep networks via gradient-based
+    localization", ICCV 2017. The maps are those of the last convolution, after the normalization
+    and activation that follow it.
+    """
+    check_head(model)
+    images = np.asarray(images, "float32")
+    maps, gradients = _maps_and_gradients(model, images, labels)
+    importance = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)  # (n, 1, 1, channels)
+    heat = tf.nn.relu(tf.reduce_sum(importance * maps, axis=-1, keepdims=True))
+    heat = tf.image.resize(heat, images.shape[1:3])[..., 0].numpy()
+    highest = heat.max(axis=(1, 2), keepdims=True)
+    return np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
+
+
+def _maps_and_gradients(model, images, labels):
+    """Return the last maps (n, rows, columns, channels) and how a class's logit grows with them."""
+    layer, seen = _last_maps_layer(model), []
+
+    def call(inputs, *arguments, **options):
+        seen.append(type(layer).call(layer, inputs, *arguments, **options))
+        tape.watch(seen[-1])
+        return seen[-1]
+
+    # Not a model that also returns the maps: those of a layer in a nested model have no path to
+    # the outer model's inputs.
+    layer.call = call
+    try:
+        with tf.GradientTape() as tape:
+            logits = model(images, training=False)
+            wanted = tf.argmax(logits, axis=1) if labels is None else labels
+            chosen = tf.gather(logits, wanted, axis=1, batch_dims=1)
+    finally:
+        del layer.call
+    return seen[0], tape.gradient(chosen, seen[0])
+
+
+def _last_maps_layer(model):
+    """Return the last convolution, or the normalization or activation that ends its block."""
+    followers = (layers.BatchNormalization, layers.Activation, layers.ReLU)
+    flat = list(_flattened(model))
+    convolutions = [i for i, layer in enumerate(flat) if isinstance(layer, layers.Conv2D)]
+    if not convolutions:
+        raise CatdogError(f"'{model.name}' has no convolution, so there are no maps to look at")
+    last = convolutions[-1]
+    while isinstance(flat[last + 1], followers):
+        last += 1
+    return flat[last]
