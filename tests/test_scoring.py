@@ -125,3 +125,103 @@ def test_mcnemar_counts_only_where_the_models_differ():
 def test_mcnemar_refuses_different_pictures():
     with pytest.raises(CatdogError, match="same pictures"):
         scoring.mcnemar_p_value(made_score([True]), made_score([True, True]))
+
+
+@pytest.mark.parametrize(
+    ("dog", "sentence"),
+    [
+        (0.03, "a cat, 97 % sure"),
+        (0.97, "a dog, 97 % sure"),
+        (1.0, "a dog, over 99 % sure"),
+        (0.0004, "a cat, over 99 % sure"),
+        (0.90, "a dog, 90 % sure"),
+        (0.89, "probably a dog, 89 %; not a sure answer"),
+        (0.29, "probably a cat, 71 %; not a sure answer"),
+        (0.60, "probably a dog, 60 %; not a sure answer"),
+        (0.59, "cannot tell: dog 59 %, cat 41 %"),
+        (0.50, "cannot tell: cat 50 %, dog 50 %"),
+    ],
+)
+def test_an_answer_says_how_sure_it_is(dog, sentence):
+    assert scoring.describe([1 - dog, dog]) == sentence
+
+
+def test_reliability_counts_confidence_and_accuracy_of_each_bin():
+    right = [True, False, True, True, False, True]
+    score = made_score(right, [0.5, 0.55, 0.95, 0.97, 0.98, 1.0])
+    table = scoring.reliability(score, bins=5)
+    assert table["count"].tolist() == [2, 4]  # the three bins in between have no pictures
+    assert table["confidence"].tolist() == pytest.approx([0.525, 0.975])
+    assert table["accuracy"].tolist() == pytest.approx([1 / 2, 3 / 4])
+    low, high = scoring.wilson_interval(3, 4)
+    assert table[["low", "high"]].iloc[1].tolist() == pytest.approx([low, high])
+
+
+def corner_model(nested):
+    """Sees the red of the upper left corner only, and takes it for a dog's."""
+    convolution = layers.Conv2D(1, 1, name="eye")
+    mask = np.zeros((1, 8, 8, 1), "float32")
+    mask[0, :2, :2] = 1
+    inputs = keras.Input((8, 8, 3))
+    seen = convolution(layers.Rescaling(1 / 255)(inputs * mask))
+    maps = layers.ReLU()(layers.BatchNormalization(epsilon=0)(seen))
+    head = layers.Dense(2)
+    if nested:
+        body = [keras.Model(inputs, maps, name="backbone")]
+        rest = [layers.GlobalAveragePooling2D(), layers.Dropout(0.3), head]
+        model = keras.Sequential([keras.Input((8, 8, 3)), *body, *rest])
+    else:
+        model = keras.Model(inputs, head(layers.Flatten()(layers.MaxPooling2D()(maps))))
+    convolution.set_weights([np.array([1.0, 0, 0]).reshape(1, 1, 3, 1), np.zeros(1)])
+    kernel = np.repeat([[-1.0, 1.0]], head.kernel.shape[0], axis=0)
+    head.set_weights([kernel, np.zeros(2)])
+    return model
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_grad_cam_is_hot_where_the_model_looks_and_nowhere_else(nested):
+    model = corner_model(nested)
+    images = np.full((2, 8, 8, 3), 200, "uint8")
+    images[1, :, :, 0] = 0  # no red: nothing to go by
+    maps = scoring.grad_cam(model, images, labels=[1, 1])
+    expected = np.zeros((2, 8, 8))
+    expected[0, :2, :2] = 1
+    np.testing.assert_allclose(maps, expected, atol=1e-6)
+    # What speaks for a dog speaks against a cat, and the model says dog.
+    assert not scoring.grad_cam(model, images, labels=[0, 0]).any()
+    np.testing.assert_array_equal(scoring.grad_cam(model, images[:1]), maps[:1])
+
+
+def test_grad_cam_enlarges_small_maps_to_the_picture():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.AveragePooling2D(4),
+            layers.Conv2D(1, 1, kernel_initializer="ones"),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+    model.layers[-1].set_weights([np.array([[-1.0, 1]] * 4), np.zeros(2)])
+    images = np.zeros((1, 8, 8, 3), "uint8")
+    images[0, 4:, 4:] = 255  # the lower right quarter
+    heat = scoring.grad_cam(model, images)[0]
+    assert heat.shape == (8, 8)
+    assert heat[7, 7] == 1
+    assert heat[0].max() == heat[:, 0].max() == 0
+
+
+def test_grad_cam_leaves_the_model_as_it_was():
+    model = corner_model(nested=True)
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), "uint8")
+    before = scoring.predict_probabilities(model, images)
+    kept = images.copy()
+    scoring.grad_cam(model, images)
+    np.testing.assert_array_equal(scoring.predict_probabilities(model, images), before)
+    np.testing.assert_array_equal(images, kept)
+    assert not any("call" in vars(layer) for layer in model.get_layer("backbone").layers)
+
+
+def test_grad_cam_needs_a_convolution(brightness_model):
+    with pytest.raises(CatdogError, match="no convolution"):
+        scoring.grad_cam(brightness_model, np.zeros((1, 8, 8, 3)))

@@ -1,0 +1,147 @@
+"""The command line: what it prints, where, and its exit codes."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+
+from catdog_helpers import __main__ as command_line
+from catdog_helpers import checks, training
+
+
+def save_classifier(path, units=2, shape=(32, 32, 3)):
+    """Save a model that takes what is bright for a dog and what is dark for a cat."""
+    pool = layers.GlobalAveragePooling2D() if len(shape) == 3 else layers.Flatten()
+    front = [keras.Input(shape), layers.Rescaling(1 / 255), pool]
+    model = keras.Sequential([*front, layers.Dense(units)])
+    kernel = np.zeros((shape[-1], units))
+    kernel[:, 1] = 10
+    model.layers[-1].set_weights([kernel, np.array([0, -15, *[0] * (units - 2)])])
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_classifier(tmp_path_factory.mktemp("models") / "brightness.keras")
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Work in a folder with a dark, a grey and a bright photo, and one that is none."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("dark.jpg", 20), ("grey.png", 142), ("bright.webp", 230)):
+        Image.new("RGB", (60, 40), (value,) * 3).save(name)
+    (tmp_path / "bad.jpg").write_text("no picture")
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+def predict(model, *photos):
+    return command_line.main(["predict", *map(str, photos), "--model", str(model)])
+
+
+def test_predict_answers_for_each_photo_in_order(model, photos, capsys):
+    assert predict(model, "bright.webp", "dark.jpg", "grey.png") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "bright.webp: a dog, over 99 % sure",
+        "dark.jpg: a cat, over 99 % sure",
+        "grey.png: probably a dog, 85 %; not a sure answer",
+    ]
+
+
+def test_bad_photos_are_named_and_the_others_answered(model, photos, capsys):
+    assert predict(model, "bad.jpg", "dark.jpg", "folder", "missing.jpg", "bright.webp") == 1
+    out, err = capsys.readouterr()
+    assert [line.split(":")[0] for line in out.splitlines()] == ["dark.jpg", "bright.webp"]
+    assert [line.split()[0] for line in err.splitlines()] == ["bad.jpg", "folder", "missing.jpg"]
+
+
+@pytest.mark.parametrize("kind", checks.FORMATS)
+def test_predict_takes_every_format(model, photos, kind, capsys):
+    Image.new("RGB", (60, 40), (230,) * 3).save("pet", kind)
+    assert predict(model, "pet") == 0
+    assert capsys.readouterr().out == "pet: a dog, over 99 % sure\n"
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1", "I;16"])
+def test_predict_takes_transparency_palettes_and_grey(model, photos, mode, capsys):
+    bright = Image.new("L", (60, 40), 255)
+    if mode == "I;16":
+        bright = Image.fromarray(np.full((40, 60), 65535, "uint16"))
+    bright.convert(mode).save("pet.png")
+    assert predict(model, "pet.png") == 0
+    assert capsys.readouterr().out == "pet.png: a dog, over 99 % sure\n"
+
+
+def test_predict_turns_a_photo_upright(photos, capsys):
+    path = photos / "top.keras"
+    top = keras.Sequential([keras.Input((32, 32, 3)), layers.Cropping2D(((0, 16), (0, 0)))])
+    bright = [layers.Rescaling(1 / 255), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    for layer in bright:
+        top.add(layer)
+    bright[-1].set_weights([np.array([[0, 10]] * 3), np.array([0, -15])])
+    top.save(path)
+    picture = Image.new("RGB", (64, 64))
+    picture.paste((255, 255, 255), (0, 32, 64, 64))  # bright below, so stored upside down
+    exif = Image.Exif()
+    exif[274] = 3
+    picture.save("turned.jpg", exif=exif)
+    picture.save("stored.jpg")
+    assert predict(path, "turned.jpg", "stored.jpg") == 0
+    answers = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in answers] == ["dog,", "cat,"]
+
+
+def refusal(model, capsys):
+    """Return the one line that a model is refused with."""
+    assert predict(model, "dark.jpg") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert str(model) in line
+    return line
+
+
+def test_a_model_that_is_not_ours_is_refused_in_one_line(photos, capsys):
+    assert "Dense(10" in refusal(save_classifier("ten.keras", units=10), capsys)
+    assert "(None, 3)" in refusal(save_classifier("flat.keras", shape=(3,)), capsys)
+    assert "(None, 8, 9, 3)" in refusal(save_classifier("oblong.keras", shape=(8, 9, 3)), capsys)
+    (photos / "text.keras").write_text("no model")
+    assert "no model of this series" in refusal("text.keras", capsys)
+    assert "no model file" in refusal("missing.keras", capsys)
+
+
+def test_predict_writes_nothing_but_its_answers(model, photos):
+    command = [sys.executable, "-m", "catdog_helpers", "predict", "dark.jpg", "--model", str(model)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "dark.jpg: a cat, over 99 % sure\n"
+
+
+def test_the_help_says_that_a_model_has_to_choose(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main(["predict", "--help"])
+    assert stopped.value.code == 0
+    assert "toaster" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("kept.weights.h5", "there already"),
+        ("weights.txt", "end it in .weights.h5"),
+        ("nowhere/new.weights.h5", "no folder nowhere"),
+    ],
+)
+def test_pretrain_refuses_before_it_trains(photos, monkeypatch, capsys, name, reason):
+    (photos / "kept.weights.h5").write_bytes(b"precious")
+    monkeypatch.setattr(training, "pretrain", lambda *_, **__: pytest.fail("trained"))
+    assert command_line.main(["pretrain", "--to", name]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert name in line and reason in line
+    assert (photos / "kept.weights.h5").read_bytes() == b"precious"
