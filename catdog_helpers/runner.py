@@ -27,6 +27,8 @@ from catdog_helpers import CatdogError
 TIMEOUT = 1800
 # Enough for any chapter; an endless ``print`` would otherwise fill the memory.
 OUTPUT_LIMIT = 10_000_000
+# What a run is of: chapters that differ in one of these do not belong together.
+IDENTITY = ("DATA", "SEED", "IMAGE_SIZE")
 OWN_OPTIONS = {"DATA": "--data", "WEIGHTS": "--weights", "RUN_DIR": "--out"}
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -68,13 +70,17 @@ class Chapter:
             If the file is no notebook, or does not have exactly one cell tagged ``parameters``.
         """
         cells = _read_notebook(path).cells
-        tagged = [i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", [])]
+        tagged = [i for i, cell in enumerate(cells) if "parameters" in _tags(cell)]
         if len(tagged) != 1:
             raise CatdogError(
                 f"{path.name}: {len(tagged)} cells are tagged 'parameters', not exactly one; "
                 f"tag the cell that sets DATA and SEED, or move the notebook out of {path.parent}"
             )
         return cls(path, len(cells), tagged[0], _assigned_names(cells[tagged[0]].source, path))
+
+    def own(self, parameters):
+        """Return those of the given parameters that the chapter has."""
+        return {name: value for name, value in parameters.items() if name in self.parameters}
 
     def cell_number(self, index, injected):
         """Return a cell's number in the source, from 1, for its index in an executed copy.
@@ -94,6 +100,10 @@ def _read_notebook(path):
         reason = _one_line(error, 120)
         raise CatdogError(f"{path.name}: not a readable notebook ({reason}): {path}") from None
     return notebook
+
+
+def _tags(cell):
+    return cell.metadata.get("tags", [])
 
 
 def _assigned_names(source, path):
@@ -170,8 +180,7 @@ def run_series(chapters, run_dir, parameters, timeout=TIMEOUT):
     """
     copies = _prepare_folder(run_dir / "notebooks", chapters)
     for chapter in chapters:
-        own = {name: value for name, value in parameters.items() if name in chapter.parameters}
-        run_chapter(chapter, copies, own, timeout)
+        run_chapter(chapter, copies, chapter.own(parameters), timeout)
 
 
 def _prepare_folder(copies, chapters):
@@ -430,7 +439,7 @@ def score_table(run_dir):
 
     Returns
     -------
-    str: a table with a row for each model, or an empty text before any chapter left scores
+    pandas.DataFrame of str: a row for each model; empty before any chapter left scores
 
     Raises
     ------
@@ -439,16 +448,28 @@ def score_table(run_dir):
     """
     import pandas
 
-    path = run_dir / "scores.json"
-    if not path.exists():
-        return ""
     try:
-        models = json.loads(path.read_text(encoding="utf-8"))["models"]
-        table = pandas.DataFrame.from_dict(models, orient="index")
-        columns = {name: show for name, show in _SCORE_FORMATS.items() if name in table}
-        return table[list(columns)].to_string(formatters=columns, na_rep="")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CatdogError(f"cannot read the scores in {path}: {_one_line(error)}") from None
+        table = pandas.DataFrame.from_dict(_read_scores(run_dir)["models"], orient="index")
+        formats = {name: show for name, show in _SCORE_FORMATS.items() if name in table}
+        columns = {name: table[name].map(show, "ignore") for name, show in formats.items()}
+        return pandas.DataFrame(columns).fillna("")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _unreadable_scores(run_dir, error) from None
+
+
+def _read_scores(run_dir):
+    """Return what ``scores.json`` holds; without the file, a run without models."""
+    try:
+        content = json.loads((run_dir / "scores.json").read_text(encoding="utf-8"))
+        return content | {"models": content["models"]}
+    except FileNotFoundError:
+        return {"models": {}}
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable_scores(run_dir, error) from None
+
+
+def _unreadable_scores(run_dir, error):
+    return CatdogError(f"cannot read the scores in {run_dir / 'scores.json'}: {_one_line(error)}")
 
 
 _SCORE_FORMATS = {
@@ -459,6 +480,91 @@ _SCORE_FORMATS = {
     "epochs": "{:.0f}".format,
     "train_seconds": "{:.1f}".format,
 }
+
+
+def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume):
+    """Run chapters once for each seed, each time in a folder ``seed-<n>`` of its own.
+
+    Parameters
+    ----------
+    chapters : list of Chapter
+    run_dir : Path
+    parameters : dict
+    seeds : range
+    timeout : int
+        Limit for one cell, in seconds.
+    resume : bool
+        Whether to leave out the seeds that are complete.
+
+    Returns
+    -------
+    list of Path: the folders of the runs
+
+    Raises
+    ------
+    CatdogError
+        If a chapter failed.
+    """
+    folders = [run_dir / f"seed-{seed}" for seed in seeds]
+    for seed, folder in zip(seeds, folders, strict=True):
+        own = parameters | {"SEED": seed, "RUN_DIR": str(folder)}
+        if resume and _is_complete(chapters, folder, own):
+            print(f"seed {seed}: complete, kept; to run it again, remove {folder}")
+            continue
+        print(f"seed {seed}:")
+        run_series(chapters, folder, own, timeout)
+    return folders
+
+
+def _is_complete(chapters, run_dir, parameters):
+    """Whether a run with these very chapters and parameters has ended well."""
+    models = _read_scores(run_dir)["models"]
+    return all(_is_executed(chapter, run_dir, parameters) for chapter in chapters) and all(
+        "test_accuracy" in values for values in models.values()
+    )
+
+
+def _is_executed(chapter, run_dir, parameters):
+    # A copy bears its chapter's name only after it has passed.
+    path = run_dir / "notebooks" / chapter.path.name
+    if not path.exists():
+        return False
+    executed = _read_notebook(path)
+    sources = [c.source for c in executed.cells if "injected-parameters" not in _tags(c)]
+    same_source = sources == [cell.source for cell in _read_notebook(chapter.path).cells]
+    # As JSON stores them, where a tuple is a list.
+    given = json.loads(json.dumps(chapter.own(parameters)))
+    return same_source and _given_parameters(executed) == given
+
+
+def seed_statistics(run_dirs):
+    """Collect the accuracies of several runs.
+
+    Parameters
+    ----------
+    run_dirs : list of Path
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each model; for ``val_accuracy`` and ``test_accuracy``, as far as there are,
+        the columns ``mean``, ``std`` (of the sample, divided by n - 1), ``min`` and ``max``.
+
+    Raises
+    ------
+    CatdogError
+        If the scores of a run cannot be read.
+    """
+    import pandas
+
+    rows = [
+        {"model": model, **values}
+        for run_dir in run_dirs
+        for model, values in _read_scores(run_dir)["models"].items()
+    ]
+    table = pandas.DataFrame(rows, columns=["model", "val_accuracy", "test_accuracy"])
+    accuracies = table.set_index("model").astype(float).dropna(axis="columns", how="all")
+    return accuracies.groupby("model", sort=False).agg(["mean", "std", "min", "max"])
 
 
 def main(arguments=None, project=None):
@@ -506,6 +612,8 @@ def _parse(arguments, project):
     add("-p", metavar="NAME=VALUE", action="append", default=[], help="set a chapter's parameter")
     add("--only", metavar="01,05", help="run these chapters, on the results of earlier ones")
     add("--out", metavar="RUN_DIR", type=Path, help="folder of the run (default: runs/latest)")
+    add("--seeds", metavar="N", type=int, help="run N times, with seeds SEED, SEED + 1, ...")
+    add("--handouts", action="store_true", help=_HANDOUTS_HELP)
     add("--timeout", metavar="SECONDS", type=int, default=TIMEOUT, help="limit for one cell")
     add("--notebooks", metavar="DIR", type=Path, default=project / "notebooks")
     add("--update", action="store_true", help="write the outputs that notebooks/ stores anew")
@@ -513,12 +621,24 @@ def _parse(arguments, project):
     options.project = project
     if options.timeout < 1:
         parser.error("--timeout: takes a number of seconds from 1")
-    if options.update and (options.data or options.weights or options.p or options.out):
-        parser.error("--update: runs the chapters as they stand; no --data, --weights, -p, --out")
+    if options.seeds is not None and options.seeds < 2:
+        parser.error("--seeds: takes a number of runs from 2; one run needs no --seeds")
+    if options.seeds and options.handouts:
+        parser.error("--handouts: shows a single run; no --seeds")
+    others = ("data", "weights", "p", "out", "seeds", "handouts")
+    if options.update and any(getattr(options, name) for name in others):
+        parser.error(
+            "--update: runs the chapters as they stand; "
+            "no --data, --weights, -p, --out, --seeds, --handouts"
+        )
     return options
 
 
 _DESCRIPTION = "Run the chapters in order and print their scores."
+_HANDOUTS_HELP = (
+    "then write all executed chapters of the run as pages for a class, in RUN_DIR/handouts; "
+    "with --only 06, from the chapters of an earlier run"
+)
 
 
 @contextlib.contextmanager
@@ -550,17 +670,94 @@ def _run(options):
         return
     run_dir = (options.out or options.project / "runs" / "latest").resolve()
     parameters = _parameters(options, chapters, run_dir)
+    if options.seeds:
+        _run_seeds(options, chapters, run_dir, parameters)
+        return
+    if options.handouts:
+        _check_handouts(run_dir)
     run_series(chapters, run_dir, parameters, options.timeout)
     _print_summary(run_dir, parameters["DATA"])
+    if options.handouts:
+        _write_handouts(read_chapters(options.notebooks.resolve()), run_dir, parameters)
 
 
 def _print_summary(run_dir, data):
     table = score_table(run_dir)
-    if table:
-        print(f"\n{table}\n")
+    if not table.empty:
+        print(f"\n{table.to_string()}\n")
     print(f"Models, scores and executed chapters: {run_dir}")
     if data == "sample":
         print("On the photos: python runall.py --data photos")
+
+
+def _run_seeds(options, chapters, run_dir, parameters):
+    first = parameters.get("SEED", 0)
+    if not any("SEED" in chapter.parameters for chapter in chapters):
+        raise UsageError("--seeds: no chapter has a parameter SEED")
+    if not isinstance(first, int) or first < 0:
+        raise UsageError(f"-p: SEED is a whole number from 0 with --seeds, not {first!r}")
+    seeds = range(first, first + options.seeds)
+    resume = options.only is None
+    folders = run_seeds(chapters, run_dir, parameters, seeds, options.timeout, resume=resume)
+    statistics = seed_statistics(folders)
+    path = run_dir / "seeds.json"
+    _store_seeds(path, parameters["DATA"], seeds, statistics)
+    if not statistics.empty:
+        print(f"\n{statistics.to_string(float_format='{:.1%}'.format, na_rep='')}\n")
+    print(f"Mean and standard deviation over the seeds {seeds[0]} to {seeds[-1]}: {path}")
+
+
+def _store_seeds(path, data, seeds, statistics):
+    models = {
+        model: {metric: row[metric].dropna().to_dict() for metric in row.index.levels[0]}
+        for model, row in statistics.iterrows()
+    }
+    content = {"data": data, "seeds": list(seeds), "models": models}
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    new.replace(path)
+
+
+def _check_handouts(run_dir):
+    """Refuse before hours of training what would be refused after them."""
+    from catdog_helpers import handouts
+
+    try:
+        handouts.check_replaceable(run_dir / "handouts")
+    except CatdogError as error:
+        raise UsageError(f"--handouts: {error}") from None
+
+
+def _write_handouts(series, run_dir, parameters):
+    from catdog_helpers import handouts
+
+    copies = {chapter: _copy_of_run(chapter, run_dir, parameters) for chapter in series}
+    missing = [chapter.path.stem for chapter, executed in copies.items() if executed is None]
+    if missing:
+        print(f"Handouts without {', '.join(missing)}: not executed in this run")
+    executed = {chapter.path.stem: each for chapter, each in copies.items() if each is not None}
+    content = _read_scores(run_dir)
+    # Of a path its last part: the rest is nobody's business but the teacher's.
+    source = Path(parameters["DATA"]).name
+    caption = f"Pictures: {source}. Seed: {content.get('seed')}."
+    folder = run_dir / "handouts"
+    remark = handouts.write_handouts(folder, executed, score_table(run_dir), caption)
+    print(f"Handouts: {folder}" + (f" ({remark})" if remark else ""))
+
+
+def _copy_of_run(chapter, run_dir, parameters):
+    """Read the executed copy of a chapter; None if there is none, or one of another run."""
+    path = run_dir / "notebooks" / chapter.path.name
+    if not path.exists():
+        return None
+    executed = _read_notebook(path)
+    given, wanted = _given_parameters(executed), chapter.own(parameters)
+    return executed if all(given.get(name) == wanted.get(name) for name in IDENTITY) else None
+
+
+def _given_parameters(executed):
+    """Return the parameters with which papermill ran a copy."""
+    return executed.metadata.get("papermill", {}).get("parameters", {})
 
 
 def _parameters(options, chapters, run_dir):

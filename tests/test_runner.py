@@ -354,14 +354,15 @@ def test_score_table_shows_what_is_there(tmp_path):
     }
     models = {"first": first, "transfer": {"val_accuracy": 0.9, "parameters": 2}}
     (tmp_path / "scores.json").write_text(json.dumps({"data": "sample", "models": models}))
-    title, one, two = (row.split() for row in runner.score_table(tmp_path).splitlines())
+    text = runner.score_table(tmp_path).to_string()
+    title, one, two = (row.split() for row in text.splitlines())
     assert title == list(first)
     assert one == ["first", "81.2%", "75.0%", "68.6%", "to", "80.5%", "1,234,567", "20", "12.3"]
     assert two == ["transfer", "90.0%", "2"]
 
 
 def test_score_table_without_scores_is_empty(tmp_path):
-    assert runner.score_table(tmp_path) == ""
+    assert runner.score_table(tmp_path).empty
 
 
 def test_damaged_scores_name_the_file(tmp_path):
