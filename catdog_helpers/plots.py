@@ -17,7 +17,11 @@ COLORS = {
     "train": "#7F7F7F",
     "validation": "#009E73",
     "goal": "#CC79A7",
+    "model": "#333333",
 }
+MARKERS = {"cats": "o", "dogs": "^"}
+# Percent as in the text of the series, with a space: 95 %.
+PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
 STYLE = {
     "figure.dpi": 80,
     "figure.facecolor": "white",
@@ -52,6 +56,7 @@ class DescribedFigure(Figure):
         return data, {kind: {"alt": self.description}}
 
 
+@mpl.rc_context(STYLE)
 def picture_grid(images, titles=None, *, columns=6, side=1.5, colors=None, description):
     """Show pictures in rows.
 
@@ -89,6 +94,7 @@ def picture_grid(images, titles=None, *, columns=6, side=1.5, colors=None, descr
     return figure
 
 
+@mpl.rc_context(STYLE)
 def training_curves(histories, *, goal=None, description):
     """Draw accuracy and loss over the epochs, training against validation.
 
@@ -112,7 +118,7 @@ def training_curves(histories, *, goal=None, description):
         _mark_best(left, history)
         left.set_title(f"{name}: accuracy", loc="left", fontweight="bold")
         right.set_title(f"{name}: loss", loc="left", fontweight="bold")
-        left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        left.yaxis.set_major_formatter(PERCENT)
         if goal is not None:
             left.axhline(goal / 100, color=COLORS["goal"], linestyle="--", label=f"goal {goal} %")
         left.legend(loc="best", fontsize=9)
@@ -135,8 +141,9 @@ def _mark_best(ax, history):
     ax.plot(best, value, "o", color=COLORS["validation"], label=f"best epoch: {best}")
 
 
+@mpl.rc_context(STYLE)
 def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
-    """Draw one dot a model, with its interval and its goal.
+    """Draw one dot a model, with its accuracy, its interval and its goal.
 
     Parameters
     ----------
@@ -150,29 +157,37 @@ def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
     -------
     DescribedFigure
     """
-    figure, axs = _subplots(1, 1, (8, 0.9 + 0.45 * len(accuracies)), description)
+    figure, axs = _subplots(1, 1, (8, 1.1 + 0.5 * len(accuracies)), description)
     ax = axs.flat[0]
-    for row, (name, accuracy) in enumerate(accuracies.items()):
-        if intervals is not None:
-            ax.plot(intervals[name], (row, row), color="#56B4E9", linewidth=6, alpha=0.6)
-        ax.plot(accuracy, row, "o", color=COLORS["dogs"])
-        if name in (goals or {}):
-            ax.plot(goals[name] / 100, row, "|", color=COLORS["goal"], markersize=18, mew=3)
-    ax.set_yticks(range(len(accuracies)), list(accuracies))
-    ax.set_ylim(len(accuracies) - 0.5, -0.5)
-    ax.axvline(0.5, color=COLORS["train"], linestyle=":")
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel(_comparison_label(intervals, goals))
+    ax.axvline(0.5, color=COLORS["train"], linestyle=":", label="guessing")
+    ax.plot(
+        list(accuracies.values()), list(accuracies), "o", color=COLORS["model"], label="accuracy"
+    )
+    for name, accuracy in accuracies.items():
+        place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+        ax.annotate(f"{100 * accuracy:.1f} %", (accuracy, name), fontsize=9, **place)
+    _draw_intervals(ax, {n: intervals[n] for n in accuracies if n in (intervals or {})})
+    _draw_goals(ax, {n: goals[n] for n in accuracies if n in (goals or {})})
+    ax.set_ylim(len(accuracies) - 0.5, -0.6)  # the first model on top
+    ax.xaxis.set_major_formatter(PERCENT)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=9)
     return figure
 
 
-def _comparison_label(intervals, goals):
-    parts = ["dot: accuracy", "dotted line: guessing"]
-    parts += ["bar: 95 % interval"] if intervals is not None else []
-    parts += ["vertical mark: goal"] if goals else []
-    return "   ".join(parts)
+def _draw_intervals(ax, intervals):
+    if intervals:
+        low, high = zip(*intervals.values(), strict=True)
+        style = {"color": COLORS["model"], "linewidth": 7, "alpha": 0.25}
+        ax.hlines(list(intervals), low, high, label="95 % interval", **style)
 
 
+def _draw_goals(ax, goals):
+    if goals:
+        style = {"color": COLORS["goal"], "markersize": 18, "markeredgewidth": 3}
+        ax.plot([goal / 100 for goal in goals.values()], list(goals), "|", label="goal", **style)
+
+
+@mpl.rc_context(STYLE)
 def confusion(score, class_names, *, description):
     """Draw the confusion matrix of a Score: true classes in rows, predicted in columns.
 
@@ -190,14 +205,126 @@ def confusion(score, class_names, *, description):
         display_labels=class_names,
         cmap="Blues",
         colorbar=False,
+        text_kw={"fontsize": 16},
         ax=ax,
     )
     return figure
 
 
+@mpl.rc_context(STYLE)
+def reliability_diagram(table, *, description):
+    """Draw how often a model is right against how sure it is.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        What `scoring.reliability` returns: one row a bin.
+    description : str
+
+    Returns
+    -------
+    DescribedFigure
+    """
+    figure, axs = _subplots(1, 1, (5.2, 4.2), description)
+    ax = axs.flat[0]
+    ax.plot((0.5, 1), (0.5, 1), "--", color=COLORS["train"], label="as right as sure")
+    errors = (table[["accuracy", "accuracy"]].to_numpy() - table[["low", "high"]]).abs().T
+    style = {"fmt": "o", "color": COLORS["model"], "capsize": 4}
+    ax.errorbar(
+        table["confidence"], table["accuracy"], errors, label="accuracy, 95 % interval", **style
+    )
+    for x, y, count in zip(table["confidence"], table["low"], table["count"], strict=True):
+        place = {"xytext": (0, -5), "textcoords": "offset points", "ha": "center", "va": "top"}
+        ax.annotate(f"n = {count}", (x, y), fontsize=9, **place)
+    ax.set(xlabel="confidence: how sure", ylabel="accuracy: how often right")
+    ax.margins(y=0.1)  # room for the counts
+    ax.xaxis.set_major_formatter(PERCENT)
+    ax.yaxis.set_major_formatter(PERCENT)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    return figure
+
+
+def first_filters(kernels, *, description):
+    """Show the filters of a first convolution as small colour pictures.
+
+    Parameters
+    ----------
+    kernels : array, shape (height, width, 3, n)
+        The ``kernel`` of a ``Conv2D`` on colour pictures.
+    description : str
+
+    Returns
+    -------
+    DescribedFigure
+        Grey is zero; the largest weight of each filter, in size, is at an end of the scale.
+    """
+    filters = np.moveaxis(np.asarray(kernels), -1, 0)  # (n, height, width, 3)
+    largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
+    scaled = np.divide(filters, largest, out=np.zeros_like(filters), where=largest > 0)
+    return picture_grid(127.5 * (1 + scaled), columns=8, side=1, description=description)
+
+
+@mpl.rc_context(STYLE)
+def heat_overlays(images, maps, titles=None, *, columns=6, side=1.8, colors=None, description):
+    """Show pictures with a map of heat over each and a line around where it is above one half.
+
+    Parameters
+    ----------
+    images : sequence of arrays, shape (height, width, 3), values 0..255
+    maps : sequence of float arrays, shape (height, width), values 0..1
+        For example from `scoring.grad_cam`; where it is cold the picture shows through.
+    titles, columns, side, colors, description
+        See `picture_grid`.
+
+    Returns
+    -------
+    DescribedFigure
+    """
+    options = {"columns": columns, "side": side, "colors": colors, "description": description}
+    figure = picture_grid(images, titles, **options)
+    for ax, heat in zip(figure.axes, maps, strict=False):
+        ax.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.5 * heat)
+        if heat.min() < 0.5 < heat.max():
+            ax.contour(heat, [0.5], colors="white", linewidths=1.5)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def feature_space(points, labels, class_names, *, wrong=(), description):
+    """Draw pictures as points, so that those with like features lie close together.
+
+    Parameters
+    ----------
+    points : float array, shape (n, 2)
+        Features brought down to two dimensions, for example by ``sklearn.decomposition.PCA``.
+    labels : int array, shape (n,)
+    class_names : sequence of str
+        The name of each label.
+    wrong : sequence of int
+        Indices of points to ring: the mistakes of a model, as `scoring.Score.mistakes` lists them.
+    description : str
+
+    Returns
+    -------
+    DescribedFigure
+    """
+    figure, axs = _subplots(1, 1, (6, 5), description)
+    ax = axs.flat[0]
+    for label, name in enumerate(class_names):
+        x, y = points[labels == label].T
+        style = {"color": COLORS[name], "marker": MARKERS[name], "s": 28, "linewidth": 0}
+        ax.scatter(x, y, alpha=0.6, label=f"{name} ({len(x)})", **style)
+    if len(wrong):
+        rings = {"facecolor": "none", "edgecolor": "black", "s": 130}
+        ax.scatter(*points[wrong].T, label=f"mistakes ({len(wrong)})", **rings)
+    ax.axis("off")  # only who is near whom means anything
+    ax.set_aspect("equal", "datalim")
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
 def _subplots(rows, columns, size, description, **options):
-    with mpl.rc_context(STYLE):
-        figure = DescribedFigure(figsize=size)
-        axs = figure.subplots(rows, columns, squeeze=False, **options)
+    figure = DescribedFigure(figsize=size)
+    axs = figure.subplots(rows, columns, squeeze=False, **options)
     figure.description = description
     return figure, axs

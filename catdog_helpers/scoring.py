@@ -269,7 +269,7 @@ def _maps_and_gradients(model, images, labels):
     # the outer model's inputs.
     layer.call = call
     try:
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:  # from the maps on only
             logits = model(images, training=False)
             wanted = tf.argmax(logits, axis=1) if labels is None else labels
             chosen = tf.gather(logits, wanted, axis=1, batch_dims=1)

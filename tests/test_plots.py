@@ -1,6 +1,8 @@
 """Figures: what they show can be read off their axes; each carries its description."""
 
+import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 
 from catdog_helpers import plots, scoring, training
@@ -51,12 +53,26 @@ def test_training_curves_mark_the_best_epoch_and_the_goal():
 
 def test_the_comparison_shows_accuracy_interval_and_goal():
     figure = plots.accuracy_comparison(
-        {"first": 0.6}, intervals={"first": (0.5, 0.7)}, goals={"first": 52}, description="Dots."
+        {"first": 0.6, "other": 0.8},
+        intervals={"first": (0.5, 0.7)},
+        goals={"first": 52, "not drawn": 99},
+        description="Dots.",
     )
-    interval, dot, goal = figure.axes[0].lines[:3]
-    assert list(interval.get_xdata()) == [0.5, 0.7]
-    assert list(dot.get_xdata()) == [0.6]
-    assert list(goal.get_xdata()) == [0.52]
+    (ax,) = figure.axes
+    lines = {line.get_label(): line.get_xdata() for line in ax.lines}
+    assert list(lines) == ["guessing", "accuracy", "goal"]
+    assert (list(lines["accuracy"]), list(lines["goal"])) == ([0.6, 0.8], [0.52])
+    (interval,) = ax.collections[0].get_segments()
+    assert interval.tolist() == [[0.5, 0], [0.7, 0]]
+    assert [text.get_text() for text in ax.texts] == ["60.0 %", "80.0 %"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["first", "other"]
+    assert ax.yaxis_inverted()
+
+
+def test_the_comparison_needs_neither_interval_nor_goal():
+    figure = plots.accuracy_comparison({"first": 0.6}, description="A dot.")
+    assert [line.get_label() for line in figure.axes[0].lines] == ["guessing", "accuracy"]
+    assert not figure.axes[0].collections
 
 
 def test_confusion_counts_true_classes_in_rows():
@@ -64,6 +80,91 @@ def test_confusion_counts_true_classes_in_rows():
     score = scoring.Score(np.array([0, 0, 1]), probabilities)
     figure = plots.confusion(score, ("cats", "dogs"), description="Counts.")
     assert [text.get_text() for text in figure.axes[0].texts] == ["1", "1", "0", "1"]
+
+
+def test_the_reliability_diagram_shows_confidence_accuracy_interval_and_count():
+    rows = [(4, 0.7, 0.5, 0.2, 0.8), (9, 0.95, 1.0, 0.7, 1.0)]
+    table = pd.DataFrame(rows, columns=["count", "confidence", "accuracy", "low", "high"])
+    (ax,) = plots.reliability_diagram(table, description="Dots.").axes
+    diagonal, dots = ax.lines[:2]
+    np.testing.assert_array_equal(*diagonal.get_data())
+    assert dots.get_xydata().tolist() == [[0.7, 0.5], [0.95, 1.0]]
+    ends = [segment.tolist() for segment in ax.collections[0].get_segments()]
+    np.testing.assert_allclose(ends, [[[0.7, 0.2], [0.7, 0.8]], [[0.95, 0.7], [0.95, 1]]])
+    assert [text.get_text() for text in ax.texts] == ["n = 4", "n = 9"]
+
+
+def test_filters_are_shown_about_grey_each_at_full_contrast():
+    kernels = np.zeros((1, 2, 3, 3))
+    kernels[0, 0, :, 0] = (0.1, 0, -0.05)  # a weak filter
+    kernels[0, 1, :, 1] = (0, 0, -8)  # a strong one; the third is all zeros
+    figure = plots.first_filters(kernels, description="Three filters.")
+    shown = [ax.images[0].get_array().tolist() for ax in figure.axes if ax.images]
+    grey = [127, 127, 127]
+    assert shown == [[[[255, 127, 63], grey]], [[grey, [127, 127, 0]]], [[grey, grey]]]
+
+
+def test_heat_lies_over_its_picture_and_leaves_cold_places_clear():
+    images = np.full((2, 4, 4, 3), 50, "uint8")
+    maps = np.zeros((2, 4, 4))
+    maps[0, :2, :2] = 1
+    figure = plots.heat_overlays(images, maps, ["cat", "dog"], description="Heat.")
+    hot, cold = figure.axes[:2]
+    assert [ax.get_title(loc="center") for ax in (hot, cold)] == ["cat", "dog"]
+    picture, heat = hot.images
+    np.testing.assert_array_equal(picture.get_array(), images[0])
+    np.testing.assert_array_equal(heat.get_array(), maps[0])
+    np.testing.assert_array_equal(heat.get_alpha() > 0, maps[0] > 0)
+    assert (len(hot.collections), len(cold.collections)) == (1, 0)  # the line around the heat
+    assert cold.images[1].get_alpha().max() == 0
+
+
+def test_the_feature_space_colours_classes_and_rings_mistakes():
+    points = np.array([[0.0, 0], [1, 1], [2, 2], [3, 3]])
+    labels = np.array([1, 0, 1, 0])
+    classes = ("cats", "dogs")
+    figure = plots.feature_space(points, labels, classes, wrong=[2], description="Points.")
+    cats, dogs, rings = figure.axes[0].collections
+    assert cats.get_offsets().tolist() == [[1, 1], [3, 3]]
+    assert dogs.get_offsets().tolist() == [[0, 0], [2, 2]]
+    assert rings.get_offsets().tolist() == [[2, 2]]
+    colors = [mpl.colors.to_hex(drawn.get_facecolor()[0]).upper() for drawn in (cats, dogs)]
+    assert colors == [plots.COLORS[name] for name in classes]
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["cats (2)", "dogs (2)", "mistakes (1)"]
+    unringed = plots.feature_space(points, labels, classes, description="Points.")
+    assert len(unringed.axes[0].collections) == 2
+
+
+def test_the_style_holds_whatever_the_user_has_set():
+    mine = {"lines.linewidth": 9, "legend.frameon": True, "axes.titlesize": 30, "font.size": 40}
+    with mpl.rc_context({**mine, "grid.color": "red"}):
+        figure = plots.training_curves({"first": HISTORY}, description="Curves.")
+        figure._repr_mimebundle_()  # some of a figure is made only when it is drawn
+        assert mpl.rcParams["lines.linewidth"] == 9  # the user's setting stays
+    accuracy = figure.axes[0]
+    assert accuracy.lines[0].get_linewidth() == plots.STYLE["lines.linewidth"]
+    assert accuracy.title.get_fontsize() == plots.STYLE["axes.titlesize"]
+    assert not accuracy.get_legend().get_frame_on()
+    assert {line.get_color() for line in accuracy.get_xgridlines()} == {plots.STYLE["grid.color"]}
+    sizes = {text.get_fontsize() for text in accuracy.get_xticklabels()}
+    assert sizes == {plots.STYLE["font.size"]}
+
+
+def test_every_figure_can_be_stored():
+    score = scoring.Score(np.array([0, 1]), np.array([[0.9, 0.1], [0.7, 0.3]]))
+    squares = np.zeros((2, 8, 8, 3))
+    figures = [
+        plots.reliability_diagram(scoring.reliability(score), description="Dots."),
+        plots.heat_overlays(squares, np.eye(8)[None].repeat(2, 0), description="Heat."),
+        plots.feature_space(np.eye(2), score.labels, ("cats", "dogs"), description="Points."),
+        plots.accuracy_comparison({"first": 0.6}, description="A dot."),
+    ]
+    for figure in figures:
+        data, metadata = figure._repr_mimebundle_()
+        ((kind, shown),) = metadata.items()
+        assert shown["alt"] == data["text/plain"] != ""
+        assert len(data[kind]) > 1000
 
 
 @pytest.mark.parametrize("name", ["cats", "dogs", "train", "validation"])

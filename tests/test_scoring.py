@@ -164,7 +164,8 @@ def corner_model(nested):
     mask[0, :2, :2] = 1
     inputs = keras.Input((8, 8, 3))
     seen = convolution(layers.Rescaling(1 / 255)(inputs * mask))
-    maps = layers.ReLU()(layers.BatchNormalization(epsilon=0)(seen))
+    normalization = layers.BatchNormalization(center=False, scale=False, epsilon=0)
+    maps = layers.ReLU()(normalization(seen))
     head = layers.Dense(2)
     if nested:
         body = [keras.Model(inputs, maps, name="backbone")]
@@ -172,7 +173,9 @@ def corner_model(nested):
         model = keras.Sequential([keras.Input((8, 8, 3)), *body, *rest])
     else:
         model = keras.Model(inputs, head(layers.Flatten()(layers.MaxPooling2D()(maps))))
-    convolution.set_weights([np.array([1.0, 0, 0]).reshape(1, 1, 3, 1), np.zeros(1)])
+    # The convolution is 1 where it sees nothing, which the normalization takes away.
+    convolution.set_weights([np.array([1.0, 0, 0]).reshape(1, 1, 3, 1), np.ones(1)])
+    normalization.set_weights([np.ones(1), np.ones(1)])
     kernel = np.repeat([[-1.0, 1.0]], head.kernel.shape[0], axis=0)
     head.set_weights([kernel, np.zeros(2)])
     return model
