@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 
@@ -395,7 +396,8 @@ def our_fine_tuning(job):
     pool = layers.GlobalAveragePooling2D()
     top = keras.Sequential([keras.Input(train[0].shape[1:]), upper, pool, layers.Dense(2)])
     models.compile_classifier(top, keras.optimizers.Adam(2e-5))
-    top.train_on_batch(train[0][:32], train[1][:32])
+    few = [tuple(array[:32] for array in pair) for pair in (train, validation)]
+    training.fit(top, *few, 1, progress=False)
     yield
     training.fit(top, train, validation, 1, progress=False)
     yield Work(len(train[1]))
@@ -664,8 +666,7 @@ def main(arguments=None):
         return 0
     from catdog_helpers import CatdogError
 
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["CATDOG_CACHE"] = cache
+    with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, CATDOG_CACHE=cache):
         try:
             stages, job = checked(options)
             return report(measure_all(stages, job, options.repeats), options)
