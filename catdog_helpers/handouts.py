@@ -4,6 +4,7 @@ Chapters come in memory, as ``{file name without its ending: executed notebook}`
 """
 
 import copy
+import functools
 import hashlib
 import html
 import json
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 from nbconvert import HTMLExporter
@@ -22,7 +24,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from catdog_helpers import CatdogError, plots
 
 TEMPLATES = Path(__file__).parent / "templates"
-CHECKSUMS = "checksums.txt"
+CHECKSUMS = "handouts.sha256"
 # Columns of the scores as a class reads them.
 HEADINGS = {
     "val_accuracy": "validation",
@@ -87,10 +89,12 @@ def check_replaceable(folder):
     CatdogError
         If not, naming a file that stands in the way.
     """
-    made = folder / CHECKSUMS
-    known = made.read_text(encoding="utf-8", errors="replace") if made.is_file() else ""
-    known = set(known.splitlines(keepends=True))
-    strange = [path for path, line in _checksums(folder).items() if line not in known]
+    list_of_ours = folder / CHECKSUMS
+    known = list_of_ours.read_bytes().splitlines() if list_of_ours.is_file() else []
+    lines = {path: line.encode().strip() for path, line in _checksums(folder).items()}
+    strange = [path for path, line in lines.items() if line not in known]
+    if list_of_ours.exists() and not lines:
+        strange = [list_of_ours]
     if folder.is_file() or strange:
         raise CatdogError(
             f"{(strange or [folder])[0]} is not as a run made it, and would be lost: "
@@ -208,7 +212,7 @@ def _prose(notebook):
 
 def _title(notebook, name):
     titles = [re.search(r"(?m)^# +(.+)$", source) for source in _prose(notebook)]
-    return next((title[1].strip() for title in titles if title), name)
+    return next((re.sub("[`*]", "", title[1]).strip() for title in titles if title), name)
 
 
 def _short_title(notebook, name):
@@ -310,18 +314,18 @@ def _links(name, chapters):
     names = list(chapters)
     index = names.index(name)
     around = names[max(index - 1, 0) : index] + names[index + 1 : index + 2]
-    links = {"All chapters": "index.html", "Glossary": "glossary.html"}
-    return links | {_short_title(chapters[n], n): f"{n}.html" for n in around}
+    links = {"index.html": "All chapters", "glossary.html": "Glossary"}
+    return links | {quote(f"{near}.html"): _short_title(chapters[near], near) for near in around}
 
 
 def _write_glossary(folder, terms, chapters):
     entries = []
     for term, sentence, name in terms:
         where = html.escape(_short_title(chapters[name], name))
-        link = f'<a class="where" href="{name}.html#{_anchor(term)}">{where}</a>'
+        link = f'<a class="where" href="{quote(name)}.html#{_anchor(term)}">{where}</a>'
         entries.append(f"<dt>{html.escape(term)} {link}</dt><dd>{markdown2html(sentence)}</dd>")
     text = f'# Glossary\n\n<dl class="glossary">{"".join(entries)}</dl>'
-    _write_prose(folder / "glossary.html", "Glossary", text, {"All chapters": "index.html"})
+    _write_prose(folder / "glossary.html", "Glossary", text, {"index.html": "All chapters"})
 
 
 def _write_index(folder, version, chapters, table):
@@ -333,14 +337,15 @@ def _write_index(folder, version, chapters, table):
 
 
 def _index_item(folder, name, notebook):
-    title, files = html.escape(_title(notebook, name)), {"PDF": "pdf", "notebook": "ipynb"}
+    title = html.escape(_title(notebook, name))
     links = [
-        f'<a href="{name}.{ending}" aria-label="{title}, {label}">{label}</a>'
-        for label, ending in files.items()
+        f'<a href="{quote(name)}.{ending}" aria-label="{title}, {label}">{label}</a>'
+        for label, ending in (("PDF", "pdf"), ("notebook", "ipynb"))
         if (folder / f"{name}.{ending}").exists()
     ]
     lesson = markdown2html(_lesson(notebook))
-    return f'<li><a href="{name}.html">{title}</a>{lesson}<p>{" · ".join(links)}</p></li>'
+    files = f'<p class="files">{" · ".join(links)}</p>' if links else ""
+    return f'<li><a href="{quote(name)}.html">{title}</a>{lesson}{files}</li>'
 
 
 def _score_table(scores, caption):
@@ -366,15 +371,20 @@ def _write_prose(path, title, text, links):
 
 
 def _render(notebook, title, links):
-    exporter = HTMLExporter(
+    page = {"title": title, "links": links, "colors": plots.COLORS}
+    return _exporter().from_notebook_node(notebook, resources={"page": page})[0]
+
+
+@functools.cache
+def _exporter():
+    # One for all pages: it compiles its templates once.
+    return HTMLExporter(
         template_name="handouts",
         extra_template_basedirs=[str(TEMPLATES)],
         exclude_input_prompt=True,
         exclude_output_prompt=True,
         anchor_link_text="",
     )
-    page = {"title": title, "links": links, "colors": plots.COLORS}
-    return exporter.from_notebook_node(notebook, resources={"page": page})[0]
 
 
 def _write_page(path, page):
