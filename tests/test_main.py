@@ -111,6 +111,7 @@ def test_a_model_that_is_not_ours_is_refused_in_one_line(photos, capsys):
     assert "Dense(10" in refusal(save_classifier("ten.keras", units=10), capsys)
     assert "(None, 3)" in refusal(save_classifier("flat.keras", shape=(3,)), capsys)
     assert "(None, 8, 9, 3)" in refusal(save_classifier("oblong.keras", shape=(8, 9, 3)), capsys)
+    assert "(None, 8, 8, 1)" in refusal(save_classifier("grey.keras", shape=(8, 8, 1)), capsys)
     (photos / "text.keras").write_text("no model")
     assert "no model of this series" in refusal("text.keras", capsys)
     assert "no model file" in refusal("missing.keras", capsys)

@@ -147,14 +147,15 @@ def test_an_answer_says_how_sure_it_is(dog, sentence):
 
 
 def test_reliability_counts_confidence_and_accuracy_of_each_bin():
-    right = [True, False, True, True, False, True]
-    score = made_score(right, [0.5, 0.55, 0.95, 0.97, 0.98, 1.0])
+    right = [True, False, True, True, False, True, False, True]
+    score = made_score(right, [0.5, 0.58, 0.95, 0.97, 0.98, 1.0, 0.65, 0.75])
     table = scoring.reliability(score, bins=5)
-    assert table["count"].tolist() == [2, 4]  # the three bins in between have no pictures
-    assert table["confidence"].tolist() == pytest.approx([0.525, 0.975])
-    assert table["accuracy"].tolist() == pytest.approx([1 / 2, 3 / 4])
+    # Up to 60 %, to 70 %, to 80 %, and from 90 % on; the bin in between has no pictures.
+    assert table["count"].tolist() == [2, 1, 1, 4]
+    assert table["confidence"].tolist() == pytest.approx([0.54, 0.65, 0.75, 0.975])
+    assert table["accuracy"].tolist() == pytest.approx([1 / 2, 0, 1, 3 / 4])
     low, high = scoring.wilson_interval(3, 4)
-    assert table[["low", "high"]].iloc[1].tolist() == pytest.approx([low, high])
+    assert table[["low", "high"]].iloc[3].tolist() == pytest.approx([low, high])
 
 
 def corner_model(nested):
@@ -191,7 +192,8 @@ def test_grad_cam_is_hot_where_the_model_looks_and_nowhere_else(nested):
     expected[0, :2, :2] = 1
     np.testing.assert_allclose(maps, expected, atol=1e-6)
     # What speaks for a dog speaks against a cat, and the model says dog.
-    assert not scoring.grad_cam(model, images, labels=[0, 0]).any()
+    twice = scoring.grad_cam(model, images[[0, 0]], labels=[1, 0])
+    np.testing.assert_allclose(twice, [expected[0], np.zeros((8, 8))], atol=1e-6)
     np.testing.assert_array_equal(scoring.grad_cam(model, images[:1]), maps[:1])
 
 
