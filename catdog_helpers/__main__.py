@@ -82,14 +82,14 @@ def _sample(options):
 
 
 def _predict(options):
-    from catdog_helpers.checks import read_picture, shown
+    from catdog_helpers.checks import PHOTO_FORMATS, read_picture, shown
     from catdog_helpers.scoring import describe, predict_probabilities
 
     model, image_size = _classifier(options.model)
     exit_code = 0
     for path in options.photos:
         try:
-            image = read_picture(path, image_size)
+            image = read_picture(path, image_size, PHOTO_FORMATS)
         except CatdogError as error:
             print(error, file=sys.stderr)
             exit_code = 1

@@ -23,6 +23,8 @@ from catdog_helpers.download import cache_folder, looks_like, unpack
 CLASS_NAMES = ("cats", "dogs")
 SPLIT_NAMES = ("train", "validation", "test")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+# A photo of one's own may come in more; a data set may not, since other tools can't read them.
+PHOTO_FORMATS = (*FORMATS, "TIFF", "AVIF")
 # The suffixes that keras.utils.image_dataset_from_directory takes for pictures.
 SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".gif": "GIF"}
 # What makes a picture upright, by its orientation (EXIF 2.32, tag 0x0112).
@@ -61,7 +63,7 @@ EXPECTED = (
 # --- One picture --------------------------------------------------------------------------
 
 
-def read_picture(path, image_size=None):
+def read_picture(path, image_size=None, formats=FORMATS):
     """Decode one picture, upright and in colour; the decoder of every chapter and command.
 
     The EXIF orientation is applied. Transparency is dropped, not blended; 16 bits keep the
@@ -70,10 +72,12 @@ def read_picture(path, image_size=None):
     Parameters
     ----------
     path : path-like
-        A JPEG, PNG, BMP, GIF or WebP file, whatever its name ends in.
+        A file in one of the formats, whatever its name ends in.
     image_size : int, optional
         Side of the square that the picture is resized to (bilinear, with antialiasing, aspect
         ratio not kept).
+    formats : sequence of str
+        Pillow's names of the formats to take; `PHOTO_FORMATS` for more than a data set may have.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def read_picture(path, image_size=None):
     """
     try:
         with _regular_file(path) as file:
-            return _decode(file, image_size)
+            return _decode(file, image_size, formats)
     except Exception as error:  # Pillow raises many kinds on damaged files
         raise CatdogError(f"{shown(path)} {_diagnosis(path, error)}") from error
 
@@ -98,8 +102,8 @@ def _regular_file(path):
     return open(path, "rb")
 
 
-def _decode(file, image_size=None):
-    with Image.open(file, formats=FORMATS) as picture:
+def _decode(file, image_size=None, formats=FORMATS):
+    with Image.open(file, formats=formats) as picture:
         if picture.width * picture.height > MAX_PIXELS:
             raise ValueError(f"{picture.width}x{picture.height} pixels, the most is {MAX_PIXELS}")
         if image_size is not None:

@@ -87,7 +87,7 @@ def check_preprocessing(model):
     CatdogError
         If the preprocessing is missing or applied twice.
     """
-    first = next((x for x in _flattened(model) if isinstance(x, layers.Conv2D)), None)
+    first = next((x for x in flattened_layers(model) if isinstance(x, layers.Conv2D)), None)
     shape = getattr(model, "input_shape", ())
     if first is None or len(shape) != 4 or shape[-1] != 3:
         return
@@ -101,9 +101,10 @@ def check_preprocessing(model):
         )
 
 
-def _flattened(model):
+def flattened_layers(model):
+    """Yield the layers of a model in order, with those of nested models in their places."""
     for layer in model.layers:
-        yield from _flattened(layer) if isinstance(layer, keras.Model) else [layer]
+        yield from flattened_layers(layer) if isinstance(layer, keras.Model) else [layer]
 
 
 def _arriving(layer, model, size):

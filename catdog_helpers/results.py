@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -182,9 +183,11 @@ def load_model(path):
     path = Path(path)
     if not path.is_file() or path.suffix != ".keras":
         raise CatdogError(f"no model file at {path}: a .keras file that a chapter saved is wanted")
+    if not zipfile.is_zipfile(path):
+        raise CatdogError(f"{path} is no model of this series: it is damaged or no .keras file")
     try:
         return keras.models.load_model(path)
-    except (OSError, ValueError, TypeError) as error:
+    except (KeyError, OSError, ValueError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise CatdogError(f"{path} is no model of this series: {reason}") from error
 

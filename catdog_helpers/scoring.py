@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES
-from catdog_helpers.models import _flattened, check_head, extract_features
+from catdog_helpers.models import flattened_layers, check_head, extract_features
 
 # From how many percent on an answer is called sure, and from how many it is given at all.
 SURE, LIKELY = 90, 60
@@ -281,7 +281,7 @@ def _maps_and_gradients(model, images, labels):
 def _last_maps_layer(model):
     """Return the last convolution, or the normalization or activation that ends its block."""
     followers = (layers.BatchNormalization, layers.Activation, layers.ReLU)
-    flat = list(_flattened(model))
+    flat = list(flattened_layers(model))
     convolutions = [i for i, layer in enumerate(flat) if isinstance(layer, layers.Conv2D)]
     if not convolutions:
         raise CatdogError(f"'{model.name}' has no convolution, so there are no maps to look at")

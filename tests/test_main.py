@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -61,7 +62,7 @@ def test_bad_photos_are_named_and_the_others_answered(model, photos, capsys):
     assert [line.split()[0] for line in err.splitlines()] == ["bad.jpg", "folder", "missing.jpg"]
 
 
-@pytest.mark.parametrize("kind", checks.FORMATS)
+@pytest.mark.parametrize("kind", checks.PHOTO_FORMATS)
 def test_predict_takes_every_format(model, photos, kind, capsys):
     Image.new("RGB", (60, 40), (230,) * 3).save("pet", kind)
     assert predict(model, "pet") == 0
@@ -113,7 +114,10 @@ def test_a_model_that_is_not_ours_is_refused_in_one_line(photos, capsys):
     assert "(None, 8, 9, 3)" in refusal(save_classifier("oblong.keras", shape=(8, 9, 3)), capsys)
     assert "(None, 8, 8, 1)" in refusal(save_classifier("grey.keras", shape=(8, 8, 1)), capsys)
     (photos / "text.keras").write_text("no model")
-    assert "no model of this series" in refusal("text.keras", capsys)
+    assert "no .keras file" in refusal("text.keras", capsys)
+    with zipfile.ZipFile("other.keras", "w") as archive:
+        archive.writestr("readme.txt", "no model")
+    assert "no model of this series" in refusal("other.keras", capsys)
     assert "no model file" in refusal("missing.keras", capsys)
 
 
