@@ -517,11 +517,11 @@ def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume):
 
 
 def _is_complete(chapters, run_dir, parameters):
-    """Whether a run with these very chapters and parameters has ended well."""
-    models = _read_scores(run_dir)["models"]
-    return all(_is_executed(chapter, run_dir, parameters) for chapter in chapters) and all(
-        "test_accuracy" in values for values in models.values()
-    )
+    """Whether a run of these very chapters and parameters has ended well, and still has scores."""
+    content = _read_scores(run_dir)
+    tested = ["test_accuracy" in values for values in content["models"].values()]
+    same_run = tested and all(tested) and content.get("seed") == parameters["SEED"]
+    return same_run and all(_is_executed(each, run_dir, parameters) for each in chapters)
 
 
 def _is_executed(chapter, run_dir, parameters):
@@ -564,7 +564,9 @@ def seed_statistics(run_dirs):
     ]
     table = pandas.DataFrame(rows, columns=["model", "val_accuracy", "test_accuracy"])
     accuracies = table.set_index("model").astype(float).dropna(axis="columns", how="all")
-    return accuracies.groupby("model", sort=False).agg(["mean", "std", "min", "max"])
+    return (
+        accuracies.groupby("model", sort=False).agg(["mean", "std", "min", "max"]).rename_axis(None)
+    )
 
 
 def main(arguments=None, project=None):

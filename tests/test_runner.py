@@ -144,6 +144,8 @@ WRONG_USAGE = {
     "data": (["--data", "phots"], ["phots", "sample or photos"]),
     "weights": (["--weights", "imagnet"], ["imagnet", "imagenet or drawn"]),
     "notebooks": (["--notebooks", "nowhere"], ["no notebooks in", "--notebooks"]),
+    "seeds from no number": (["--seeds", "2", "-p", "SEED=x"], ["SEED", "'x'"]),
+    "seeds below 0": (["--seeds", "2", "-p", "SEED=-1"], ["SEED", "-1"]),
     "out is a file": (["--out", __file__], ["--out: cannot write in"]),
 }
 
@@ -160,7 +162,17 @@ def test_wrong_usage_is_one_line_with_what_is_valid(name, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "options", [["--seeed", "1"], ["--timeout", "0"], ["--update", "-p", "SEED=1"]]
+    "options",
+    [
+        ["--seeed", "1"],
+        ["--timeout", "0"],
+        ["--seeds", "1"],
+        ["--seeds", "many"],
+        ["--seeds", "2", "--handouts"],
+        ["--update", "-p", "SEED=1"],
+        ["--update", "--seeds", "2"],
+        ["--update", "--handouts"],
+    ],
 )
 def test_unknown_or_contradicting_options_list_the_valid_ones(options, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -369,3 +381,131 @@ def test_damaged_scores_name_the_file(tmp_path):
     (tmp_path / "scores.json").write_text("{")
     with pytest.raises(runner.CatdogError, match=r"cannot read the scores in .*scores\.json"):
         runner.score_table(tmp_path)
+
+
+def test_seeds_need_a_chapter_with_a_seed(tmp_path, capsys):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "1", parameters='DATA = "sample"')
+    assert run(tmp_path, "--seeds", "2") == 2
+    assert "no chapter has a parameter SEED" in capsys.readouterr().err
+
+
+# Leaves scores that depend on the seed; notes that it ran; fails with seed 2 and a file "broken".
+SEEDED = """
+import json, pathlib
+folder = pathlib.Path(RUN_DIR)
+print(SEED, file=open(folder.parent / "log", "a"))
+assert not (SEED == 2 and (folder.parent / "broken").exists())
+first = {"val_accuracy": 0.5 + SEED / 10, "test_accuracy": 0.6, "epochs": EPOCHS}
+scores = {"data": DATA, "seed": SEED, "models": {"first": first}}
+(folder / "scores.json").write_text(json.dumps(scores))
+"""
+
+
+def test_seeds_give_mean_and_spread_for_each_model(tmp_path, capsys):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
+    assert run(tmp_path, "--seeds", "3", "-p", "SEED=1") == 0
+    run_dir = tmp_path / "runs" / "latest"
+    assert {path.name for path in run_dir.glob("seed-*")} == {"seed-1", "seed-2", "seed-3"}
+    stored = json.loads((run_dir / "seeds.json").read_text())
+    assert (stored["data"], stored["seeds"], list(stored["models"])) == (
+        "sample",
+        [1, 2, 3],
+        ["first"],
+    )
+    # By hand: 0.6, 0.7, 0.8 have the mean 0.7, and deviations -0.1, 0, 0.1 from it.
+    validation = {"mean": 0.7, "std": 0.1, "min": 0.6, "max": 0.8}
+    assert stored["models"]["first"]["val_accuracy"] == pytest.approx(validation)
+    test = {"mean": 0.6, "std": 0, "min": 0.6, "max": 0.6}
+    assert stored["models"]["first"]["test_accuracy"] == pytest.approx(test)
+    out = capsys.readouterr().out
+    row = next(line.split() for line in out.splitlines() if line.startswith("first"))
+    assert row == ["first", "70.0%", "10.0%", "60.0%", "80.0%", "60.0%", "0.0%", "60.0%", "60.0%"]
+    assert out.endswith(f"over the seeds 1 to 3: {run_dir / 'seeds.json'}\n")
+
+
+def test_seeds_that_are_complete_are_not_run_again(tmp_path, capsys):
+    path = write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
+    run_dir = tmp_path / "runs" / "latest"
+    run_dir.mkdir(parents=True)
+    log, broken = run_dir / "log", run_dir / "broken"
+
+    def seeds_run(*options, code=0):
+        log.write_text("")
+        assert run(tmp_path, "--seeds", "3", "-p", "SEED=1", *options) == code
+        return log.read_text().split()
+
+    broken.touch()
+    assert seeds_run(code=1) == ["1", "2"]
+    assert "seed-2" in capsys.readouterr().err
+    assert not (run_dir / "seeds.json").exists()
+    broken.unlink()
+    assert seeds_run() == ["2", "3"]
+    assert "seed 1: complete, kept" in capsys.readouterr().out
+    # Other parameters, other chapters and lost results make another run.
+    assert seeds_run("-p", "EPOCHS=(1, 2)") == ["1", "2", "3"]
+    assert seeds_run("-p", "EPOCHS=(1, 2)") == []
+    write_notebook(path, SEEDED, "1")
+    assert seeds_run("-p", "EPOCHS=(1, 2)") == ["1", "2", "3"]
+    (run_dir / "seed-3" / "scores.json").unlink()
+    assert seeds_run("-p", "EPOCHS=(1, 2)") == ["3"]
+    assert seeds_run("-p", "EPOCHS=(1, 2)", "--only", "1") == ["1", "2", "3"]
+
+
+def test_seeds_without_test_scores_show_validation_only(tmp_path):
+    for seed in (0, 1):
+        (tmp_path / f"{seed}").mkdir()
+        content = {"models": {"first": {"val_accuracy": 0.5}}}
+        (tmp_path / f"{seed}" / "scores.json").write_text(json.dumps(content))
+    table = runner.seed_statistics([tmp_path / "0", tmp_path / "1"])
+    assert table.columns.get_level_values(0).unique().tolist() == ["val_accuracy"]
+    assert table.loc["first", ("val_accuracy", "std")] == 0
+
+
+@pytest.fixture
+def no_browser(monkeypatch):
+    from catdog_helpers import handouts
+
+    monkeypatch.setattr(handouts, "find_browser", lambda: None)
+
+
+def test_handouts_hold_the_chapters_of_the_run(tmp_path, capsys, no_browser):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
+    write_notebook(tmp_path / "notebooks" / "02_two.ipynb", "'two'")
+    handouts = tmp_path / "runs" / "latest" / "handouts"
+
+    def pages():
+        return sorted(path.stem for path in (handouts / "teacher").glob("0*.html"))
+
+    assert run(tmp_path, "--handouts") == 0
+    assert pages() == ["01_one", "02_two"]
+    index = (handouts / "student" / "index.html").read_text(encoding="utf-8")
+    assert "Pictures: sample. Seed: 0." in index
+    assert "50.0%" in index
+    out = capsys.readouterr().out
+    assert f"Handouts: {handouts} (no PDFs" in out
+    assert "Handouts without" not in out
+    # From the chapters of the earlier run, without running them again.
+    assert run(tmp_path, "--handouts", "--only", "2") == 0
+    assert pages() == ["01_one", "02_two"]
+    # Chapters of different seeds are not of one run.
+    assert run(tmp_path, "--handouts", "--only", "2", "-p", "SEED=1") == 0
+    assert pages() == ["02_two"]
+    assert "Handouts without 01_one: not executed in this run" in capsys.readouterr().out
+
+
+def test_handouts_refuse_the_folder_of_a_user_before_any_chapter_runs(tmp_path, capsys):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "1")
+    notes = tmp_path / "runs" / "latest" / "handouts" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    assert run(tmp_path, "--handouts") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --handouts: {notes} is not as a run made it")
+    assert notes.read_text() == "mine"
+    assert [path.name for path in (tmp_path / "runs" / "latest").iterdir()] == ["handouts"]
+
+
+def test_handouts_of_a_failing_run_are_not_made(tmp_path):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "1 / 0")
+    assert run(tmp_path, "--handouts") == 1
+    assert not (tmp_path / "runs" / "latest" / "handouts").exists()
