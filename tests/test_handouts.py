@@ -60,7 +60,7 @@ def no_browser(monkeypatch):
 
 
 def write(folder, **chapters):
-    chapters = chapters or {"01_look": chapter(1), "02_more 100%": chapter(2)}
+    chapters = chapters or {"01_look": chapter(1), "02_more 100%25": chapter(2)}
     return handouts.write_handouts(folder, chapters, SCORES, CAPTION)
 
 
@@ -96,8 +96,8 @@ def check_self_contained(page):
 
 def test_both_versions_are_complete_and_their_links_lead_somewhere(folder, no_browser):
     write(folder)
-    pages = {"01_look.html", "02_more 100%.html", "index.html", "glossary.html"}
-    notebooks = {"01_look.ipynb", "02_more 100%.ipynb"}
+    pages = {"01_look.html", "02_more 100%25.html", "index.html", "glossary.html"}
+    notebooks = {"01_look.ipynb", "02_more 100%25.ipynb"}
     assert {path.name for path in (folder / "teacher").iterdir()} == pages
     assert {path.name for path in (folder / "student").iterdir()} == pages | notebooks
     for version in ("student", "teacher"):
@@ -194,7 +194,7 @@ GLOSSARY = {
         ["bone: The *dog* and the *bone*.", "dog: The *dog* and the *bone*."],
     ),
     "bold and code": (["**bold** and ***both*** and `a *b* c` and `*x*`."], []),
-    "fenced code": (["```\n*no*\n```"], []),
+    "fenced code": (["```\na\n\n*no* b\n```"], []),
     "no italics": (["2 * 3 * 4, a*b*c, \\*no\\*, *open"], []),
     "heading": (["## The *title*\nThe *text* begins here."], ["text: The *text* begins here."]),
     "list": (["* one *item* of a list\n* two"], ["item: one *item* of a list"]),
@@ -224,7 +224,7 @@ def test_the_glossary_leads_to_the_place_in_its_chapter(folder, no_browser):
     (entry,) = soup(folder / "teacher" / "glossary.html").select("dl a")
     assert (entry.get_text(), entry["href"]) == ("Chapter 1", "01_look.html#term-pixels")
     assert soup(folder / "teacher" / "01_look.html").find("dfn", id="term-pixels")
-    assert soup(folder / "teacher" / "02_more 100%.html").select("dfn") == []
+    assert soup(folder / "teacher" / "02_more 100%25.html").select("dfn") == []
 
 
 def test_handouts_of_an_earlier_run_are_replaced(folder, no_browser):
@@ -294,6 +294,18 @@ def test_a_failing_browser_leaves_pages_and_no_pdfs(command, folder, monkeypatch
     remark = write(folder)
     assert remark.startswith(f"no PDFs: {command} failed on 01_look.html")
     assert (folder / "student" / "index.html").is_file()
+    assert not list(folder.rglob("*.pdf"))
+    check_links(folder / "student")
+
+
+def test_a_browser_that_fails_later_leaves_no_half_set_of_pdfs(folder, monkeypatch):
+    def fail_on_glossary(browser, page):
+        page.with_suffix(".pdf").write_bytes(b"%PDF-")
+        return "exit code 1" if page.stem == "glossary" else ""
+
+    monkeypatch.setattr(handouts, "find_browser", lambda: "browser")
+    monkeypatch.setattr(handouts, "_print_pdf", fail_on_glossary)
+    assert "browser failed on glossary.html (exit code 1)" in write(folder)
     assert not list(folder.rglob("*.pdf"))
     check_links(folder / "student")
 
