@@ -3,6 +3,7 @@
 ``CATDOG_SCREENSHOTS`` names a folder that keeps the screenshots.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -31,8 +32,9 @@ pytestmark = [
 PROJECT = Path(__file__).parents[1]
 CHAPTERS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 ELSEWHERE = re.compile(r"^(?!file:|data:|https?://(localhost|127\.0\.0\.1)[:/])")
-# Limits for a hopelessly busy machine; nothing waits for longer than it needs to.
-START_TIMEOUT, CELL_TIMEOUT = 120, 300
+# Limits for a hopelessly busy machine, in seconds; nothing waits for longer than it needs to.
+TIMEOUT, RUN_TIMEOUT = 120, 600
+expect.set_options(timeout=TIMEOUT * 1000)
 LOG = "jupyter.log"
 PROGRESS_BAR = "from tqdm.auto import tqdm\n\nfor _ in tqdm(range(3)):\n    pass"
 TROUBLE = (
@@ -59,7 +61,7 @@ def screenshots(tmp_path):
 def open_page(browser, width, complaints):
     """Open an empty page that reaches this machine only and notes what goes wrong."""
     page = browser.new_page(viewport={"width": width, "height": 1000})
-    page.set_default_timeout(START_TIMEOUT * 1000)
+    page.set_default_timeout(TIMEOUT * 1000)
     page.route(ELSEWHERE, lambda route: route.abort())
     page.on("requestfailed", lambda request: complaints.append(request.url))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -93,17 +95,17 @@ def lab(project):
     options = {"cwd": project, "env": environment, "stdin": subprocess.DEVNULL}
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
     with (home / LOG).open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, **options)
+        process = psutil.Popen(command, stdout=log, stderr=log, **options)
     try:
         server = wait_for_server(process, home)
-        yield lambda name: f"{server['url']}lab/tree/{name}?token={server['token']}"
+        yield lambda name: f"{server['url']}lab/tree/{name}?reset&token={server['token']}"
     finally:
         end(process)
 
 
 def wait_for_server(process, home):
     """Return the address and token that the server notes when it is ready."""
-    deadline = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + TIMEOUT
     ready = []
     while not ready:
         running = process.poll() is None and time.monotonic() < deadline
@@ -116,11 +118,12 @@ def wait_for_server(process, home):
 
 def end(process):
     """End the server and its kernels, whatever state they are in."""
-    family = [process, *psutil.Process(process.pid).children(recursive=True)]
-    process.terminate()
-    _, survivors = psutil.wait_procs(family[1:], timeout=20)
-    for survivor in [*survivors, process]:
-        survivor.kill()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = [process, *process.children(recursive=True)]
+        process.terminate()
+        _, survivors = psutil.wait_procs(family, timeout=20)
+        for survivor in survivors:
+            survivor.kill()
 
 
 def choose(page, menu, entry):
@@ -134,7 +137,7 @@ def run_all(page, first):
     last = first + prompts.count() - 1
     choose(page, "Run", "Run All Cells")
     finished = prompts.last.filter(has_text=f"[{last}]:")
-    expect(finished.or_(page.locator(TROUBLE)).first).to_be_visible(timeout=CELL_TIMEOUT * 1000)
+    expect(finished.or_(page.locator(TROUBLE)).first).to_be_visible(timeout=RUN_TIMEOUT * 1000)
     assert page.locator(TROUBLE).all_inner_texts() == []
     expect(prompts).to_have_text([f"[{number}]:" for number in range(first, last + 1)])
     idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
@@ -142,11 +145,13 @@ def run_all(page, first):
     return last
 
 
-def figures(page):
-    """Return the sources of all figures, each of which is really there to see."""
-    images = page.locator(".jp-OutputArea-output img")
-    assert images.evaluate_all("all => all.every(i => i.complete && i.naturalWidth > 100)")
-    return images.evaluate_all("all => all.map(i => i.src)")
+def look(page, path):
+    """Keep a screenshot; return the sources of all figures, each of which is there to see."""
+    figures = page.locator(".jp-OutputArea-output img")
+    figures.first.scroll_into_view_if_needed()
+    page.screenshot(path=path)
+    assert figures.evaluate_all("all => all.every(i => i.complete && i.naturalWidth > 100)")
+    return figures.evaluate_all("all => all.map(i => i.src)")
 
 
 def set_seed(page, digit):
@@ -158,23 +163,16 @@ def set_seed(page, digit):
     expect(page.locator(".cm-line", has_text=re.compile(f"^SEED = {digit}\\b"))).to_have_count(1)
 
 
-def photograph(page, path):
-    page.locator(".jp-OutputArea-output img").first.scroll_into_view_if_needed()
-    page.screenshot(path=path)
-
-
 def test_jupyterlab_runs_chapter_1_as_it_comes(browser, lab, project, screenshots):
     page = open_page(browser, 1280, [])
     page.goto(lab(f"notebooks/{CHAPTERS[0].name}"))
     expect(page.locator(".jp-Toolbar-kernelName")).to_have_text("Python 3 (ipykernel)")
     choose(page, "Edit", "Clear Outputs of All Cells")
     last = run_all(page, 1)
-    before = figures(page)
-    photograph(page, screenshots / "lab_seed_0.png")
+    before = look(page, screenshots / "lab_seed_0.png")
     set_seed(page, "1")
     run_all(page, last + 1)
-    after = figures(page)
-    photograph(page, screenshots / "lab_seed_1.png")
+    after = look(page, screenshots / "lab_seed_1.png")
     assert len(after) == len(before) >= 3
     assert after[0] != before[0], "another seed must choose other pictures"
     run = json.loads((project / "runs" / "latest" / "scores.json").read_text())
