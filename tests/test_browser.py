@@ -148,7 +148,8 @@ def run_all(page, first):
 def look(page, path):
     """Keep a screenshot; return the sources of all figures, each of which is there to see."""
     figures = page.locator(".jp-OutputArea-output img")
-    figures.first.scroll_into_view_if_needed()
+    for figure in reversed(figures.all()):
+        figure.hover()
     page.screenshot(path=path)
     assert figures.evaluate_all("all => all.every(i => i.complete && i.naturalWidth > 100)")
     return figures.evaluate_all("all => all.map(i => i.src)")
