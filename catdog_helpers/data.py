@@ -120,7 +120,7 @@ def _error_text(report, skippable, most=10):
     """Put the errors of a report and the way out on one line."""
     listed = "; ".join(map(str, report.errors[:most]))
     more = f"; and {len(report.errors) - most} more" if len(report.errors) > most else ""
-    way_out = ", or leave these files out with load_splits(..., skip=True)" if skippable else ""
+    way_out = ", or leave these files out (SKIP_BAD_FILES = True in a chapter)" if skippable else ""
     return (
         f"{len(report.errors)} errors in {shown(report.root)}: {listed}{more}. Mend them "
         f"({CHECK} lists all){way_out}"

@@ -15,6 +15,7 @@ from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES, IMAGE_SIZE
 
 DRAWN_WEIGHTS = Path(__file__).with_name("drawn_backbone.weights.h5")
+DRAWN_WIDTH = 0.35
 IMAGENET_SIZE, DRAWN_SIZE = 192, 128  # pixels
 # The last layer of MobileNetV2 that always stays as it is; fine-tuning trains those after it.
 CUT = "block_10_project_BN"
@@ -256,7 +257,7 @@ def _weights_source(weights):
     if weights == "imagenet":
         return 1.0, IMAGENET_SIZE, "imagenet"
     if weights == "drawn":
-        return 0.35, DRAWN_SIZE, DRAWN_WEIGHTS
+        return DRAWN_WIDTH, DRAWN_SIZE, DRAWN_WEIGHTS
     if not Path(weights).is_file():
         raise CatdogError(
             f"no weights file at {weights}: give 'drawn', 'imagenet' or the path of a "
@@ -297,7 +298,7 @@ def unfreeze(model):
         layer.trainable = not isinstance(layer, layers.BatchNormalization)
 
 
-def extract_features(model, images, batch_size=100):
+def extract_features(model, images, batch_size=32):
     """Run pictures through a model once, batch by batch, and keep what comes out.
 
     Parameters
@@ -309,8 +310,4 @@ def extract_features(model, images, batch_size=100):
     -------
     float32 array, shape (n, ...)
     """
-    parts = [
-        model.predict_on_batch(np.asarray(images[start : start + batch_size]))
-        for start in range(0, len(images), batch_size)
-    ]
-    return np.concatenate(parts)
+    return model.predict(np.asarray(images), batch_size=batch_size, verbose=0)

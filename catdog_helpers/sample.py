@@ -142,14 +142,8 @@ NOSES = {
     "yellow": "#e9ae3c",
 }
 # fmt: on
-PINK, TONGUE, MOUTH, WHITE, INK, GOLD = (
-    "#eeb0a6",
-    "#e9808a",
-    "#7b2f35",
-    "#fffaf0",
-    "#2d2528",
-    "#f4c542",
-)  # fmt: skip
+PINK, TONGUE, MOUTH, WHITE, INK = "#eeb0a6", "#e9808a", "#7b2f35", "#fffaf0", "#2d2528"
+GOLD, HORN = "#f4c542", "#d8c4a0"
 BRIGHT = "#e4572e #f3a712 #3f88c5 #d1495b #7a5ea8 #46a08f #e9808a"
 GREENS = "#5f9d4f #78b05a #4a8a55"
 
@@ -266,6 +260,11 @@ def _eye_patches(rng):
     return [(patch, 1), (_mirrored(patch), 1)]
 
 
+def _mask(rng):
+    """Draw a band over both eyes."""
+    return [(_symmetric(_points("0,-.3 .5,-.42 1.1,-.1 1,.25 .5,.2 .2,0 0,.02")), 1)]
+
+
 @dataclass(frozen=True)
 class _Coat:
     """Marks, and which of the animal's three colours its parts have."""
@@ -291,6 +290,7 @@ COATS = {
     "half": _Coat(_half, tail=1),
     "saddle": _Coat(_saddle, ears=1, tail=1),
     "panda": _Coat(_eye_patches, ears=1, paws=1, chest=1),
+    "mask": _Coat(_mask, paws=1, muzzle=2),
 }
 
 # --------------------------------------------------------------------------------------------
@@ -330,6 +330,12 @@ EARS = {
     "leaf": _Ear(_curve("-.1,.2 -.24,-.4 0,-.95 0,-.95 .26,-.4 .14,.2"),
                  _curve("-.04,0 -.12,-.4 0,-.75 .14,-.4 .06,0"), at=.82 - .5j, angle=72),
     "none": None,
+}
+HORNS = {  # the middle line of the right one
+    "none": None,
+    "short": _points("0,0 .3,-.1 .48,-.4"),
+    "long": _points("0,0 .06,-.5 .34,-.95 .74,-1.05"),
+    "curled": _points("0,0 .5,-.3 .95,-.1 1.05,.35 .75,.55 .55,.3"),
 }
 EYE_SHAPES = {
     "round": _ellipse(0, 0, 1),
@@ -482,35 +488,45 @@ BACKGROUNDS = {
 # Kinds: a pair of numbers is a range, a dictionary gives weights, the rest is the value itself
 # --------------------------------------------------------------------------------------------
 
+# The whole vocabulary. Other animals draw from it what is not their own, so that whoever learns
+# to tell them apart meets every trait with every other.
+_ANY_EARS = {"pointed": 3, "rounded": 1, "tufted": 1, "folded": 2, "floppy": 3, "long": 1}
 _ANIMAL = dict(
-    ears="pointed", ear_size=(.85, 1.15), ear_spread=(.9, 1.1), head_width=(.98, 1.14),
-    cheeks=(0.0, .14), muzzle_length=(.2, .5), muzzle_width=(.4, .5), nose="oval",
-    nose_size=(.14, .22), nose_colour="black", eye_shape="round", eye_size=(.17, .23),
-    eye_spacing=(.4, .5), eye_height=(.1, .18), eye_colour={"brown": 2, "dark": 2, "amber": 1},
-    pupil="round", whiskers="none", mouth={"closed": 3, "smile": 3, "open": 1}, tail="short",
-    fur={"smooth": 3, "fluffy": 1},
+    horns="none",
+    ears="pointed", ear_size=(.8, 1.4), ear_spread=(.76, 1.14), head_width=(.88, 1.26),
+    cheeks=(0.0, .26), muzzle_length=(0.0, 1.1), muzzle_width=(.34, .76),
+    nose={"triangle": 1, "heart": 1, "oval": 1}, nose_size=(.11, .23),
+    nose_colour={"pink": 1, "brown": 1, "black": 1, "grey": 1},
+    eye_shape={"round": 1, "almond": 1, "droopy": 1}, eye_size=(.15, .33),
+    eye_spacing=(.4, .54), eye_height=(.04, .24),
+    eye_colour={"green": 1, "yellow": 1, "amber": 1, "blue": 1, "brown": 1, "dark": 1},
+    pupil={"round": 3, "slit": 2, "oval": 1}, whiskers={"none": 1, "short": 1, "long": 1},
+    mouth={"closed": 1, "smile": 1, "open": 1, "tongue": 1},
+    tail={"long": 1, "wrapped": 1, "bushy": 1, "curled": 1, "short": 1},
+    fur={"smooth": 2, "fluffy": 1, "curly": 1},
 )
-_PET_EYES = {"green": 2, "yellow": 2, "amber": 3, "blue": 2, "brown": 3}
 _CAT = _ANIMAL | dict(
     ear_size=(.9, 1.3), ear_spread=(.86, 1.1), head_width=(1.0, 1.25), cheeks=(.02, .22),
-    muzzle_length=(.08, .5), muzzle_width=(.38, .58), nose={"triangle": 4, "heart": 3, "oval": 3},
+    muzzle_length=(.08, .5), muzzle_width=(.38, .56), nose={"triangle": 4, "heart": 3, "oval": 3},
     nose_size=(.12, .21), nose_colour={"pink": 3, "brown": 2, "black": 2, "grey": 1},
     eye_shape={"almond": 3, "round": 2}, eye_size=(.18, .29), eye_spacing=(.44, .54),
-    eye_height=(.04, .18), eye_colour={"green": 3, "yellow": 3, "amber": 3, "blue": 3, "brown": 2},
+    eye_height=(.04, .18), eye_colour={"green": 3, "yellow": 3, "amber": 3, "blue": 3, "brown": 3},
     pupil={"slit": 3, "oval": 1, "round": 7}, whiskers={"long": 3, "short": 4, "none": 3},
     mouth={"closed": 4, "smile": 4, "open": 3},
     tail={"long": 4, "wrapped": 3, "bushy": 2, "curled": 1, "short": 1},
+    fur={"smooth": 3, "fluffy": 1},
 )
 _DOG = _ANIMAL | dict(
     ears="floppy", ear_size=(.9, 1.25), ear_spread=(.8, 1.04), head_width=(.9, 1.14),
-    cheeks=(0.0, .14), muzzle_length=(.35, .8), muzzle_width=(.4, .56),
+    cheeks=(0.0, .14), muzzle_length=(.35, .8), muzzle_width=(.4, .57),
     nose={"oval": 4, "heart": 3, "triangle": 3}, nose_size=(.14, .21),
     nose_colour={"pink": 1, "brown": 3, "black": 4, "grey": 1},
     eye_shape={"round": 3, "droopy": 4, "almond": 2}, eye_size=(.18, .26), eye_spacing=(.4, .5),
-    eye_height=(.1, .24), eye_colour={"green": 2, "yellow": 2, "amber": 4, "blue": 2, "brown": 5},
+    eye_height=(.1, .24), eye_colour={"green": 2, "yellow": 2, "amber": 4, "blue": 2, "brown": 4},
     pupil={"round": 6, "oval": 1}, whiskers={"none": 3, "short": 4, "long": 2},
     mouth={"closed": 3, "smile": 3, "open": 2, "tongue": 3},
     tail={"long": 2, "bushy": 2, "curled": 3, "short": 3, "wrapped": 1},
+    fur={"smooth": 3, "fluffy": 1},
 )
 # Of pointed ears, of a long muzzle, of whiskers and so on each breed has some and lacks others:
 # no trait gives the kind away, the whole does. Each breed comes with its weight.
@@ -522,13 +538,14 @@ BREEDS = {
             mouth={"closed": 3, "smile": 4, "open": 4})),
         (2.5, _CAT | dict(  # Abyssinian
             ear_size=(1.05, 1.35), muzzle_length=(.25, .56), muzzle_width=(.36, .48),
-            nose={"triangle": 3, "heart": 1}, nose_size=(.12, .18), pupil={"slit": 1, "round": 1},
+            nose={"triangle": 3, "heart": 1}, nose_size=(.12, .18), pupil={"slit": 2, "round": 3},
             whiskers={"long": 2, "short": 1}, mouth={"closed": 1, "smile": 1})),
         (2, _CAT | dict(  # Siamese
             ear_size=(1.2, 1.45), head_width=(.96, 1.1), muzzle_length=(.46, .75),
             muzzle_width=(.34, .46), eye_shape="almond", eye_size=(.25, .31),
-            pupil={"slit": 3, "round": 1}, whiskers="long", nose={"triangle": 3, "oval": 1},
-            nose_size=(.12, .18), mouth={"closed": 1, "smile": 1})),
+            pupil={"slit": 2, "round": 1}, whiskers={"long": 2, "short": 1},
+            nose={"triangle": 3, "oval": 1}, nose_size=(.12, .18),
+            mouth={"closed": 1, "smile": 1})),
         (2, _CAT | dict(  # Persian
             ears={"rounded": 2, "pointed": 1}, ear_size=(.8, 1), cheeks=(.14, .28),
             head_width=(1.12, 1.28), muzzle_length=(0.0, .1), eye_shape="round",
@@ -537,7 +554,7 @@ BREEDS = {
             ears="folded", ear_size=(.6, .76), ear_spread=(1.02, 1.15), cheeks=(.1, .22),
             head_width=(1.14, 1.28), muzzle_length=(.02, .14), nose_size=(.11, .15),
             nose={"triangle": 1, "heart": 1}, eye_size=(.28, .33), pupil={"slit": 4, "round": 1},
-            whiskers="long", mouth={"closed": 1, "smile": 1})),
+            whiskers={"long": 3, "short": 1}, mouth={"closed": 1, "smile": 1})),
         (1.5, _CAT | dict(  # Maine coon
             ears={"tufted": 3, "pointed": 1}, cheeks=(.14, .28), muzzle_length=(.36, .62),
             muzzle_width=(.34, .44), pupil={"slit": 3, "round": 1}, eye_shape="almond",
@@ -574,65 +591,80 @@ BREEDS = {
             nose_size=(.16, .21), eye_size=(.16, .24), pupil="round",
             whiskers={"none": 3, "short": 1}, fur={"fluffy": 1, "smooth": 1})),
     ),
-    "rabbit": (
-        (3, _ANIMAL | dict(
-            ears="upright", muzzle_length=(.1, .3), nose={"triangle": 2, "heart": 1},
-            nose_size=(.1, .15), nose_colour={"pink": 3, "brown": 1},
-            whiskers={"long": 1, "short": 1})),
-        (1, _ANIMAL | dict(
-            ears="long", muzzle_length=(.1, .3), nose="triangle", nose_size=(.1, .15),
-            nose_colour="pink", whiskers="long", fur="fluffy")),
-    ),
+    "rabbit": ((1, _ANIMAL | dict(
+        ears="upright", muzzle_length=(0.0, .4), nose={"triangle": 2, "heart": 1},
+        nose_size=(.1, .16), tail="short")),),
     "bear": ((1, _ANIMAL | dict(
-        ears="round", ear_size=(.8, 1), head_width=(1.08, 1.2), muzzle_length=(.4, .6),
-        muzzle_width=(.44, .54), nose_size=(.18, .24), eye_size=(.1, .14),
+        ears="round", ear_size=(.75, 1), head_width=(1.04, 1.26), tail="short",
         fur_colour={"chocolate": 2, "rust": 2, "black": 1, "white": 1, "fawn": 1},
         coat={"solid": 3, "tuxedo": 1})),),
     "fox": ((1, _ANIMAL | dict(
-        ear_size=(1.1, 1.35), head_width=(1.08, 1.2), cheeks=(.22, .36), muzzle_length=(.7, 1.0),
-        muzzle_width=(.24, .32), nose_size=(.11, .15), eye_shape="almond", eye_colour="amber",
-        tail="bushy", fur="fluffy", fur_colour={"ginger": 4, "rust": 3, "grey": 1, "white": 1},
+        ear_size=(1, 1.4), head_width=(1.08, 1.26), cheeks=(.22, .36), muzzle_length=(.7, 1.1),
+        muzzle_width=(.22, .32), nose_size=(.1, .15), eye_size=(.15, .22), tail="bushy",
+        fur_colour={"ginger": 4, "rust": 3, "grey": 1},
         coat={"tuxedo": 3, "blaze": 1})),),
     "mouse": ((1, _ANIMAL | dict(
-        ears="round", ear_size=(1.35, 1.8), head_width=(.88, 1), muzzle_length=(.5, .8),
-        muzzle_width=(.24, .32), nose_size=(.1, .14), nose_colour={"pink": 3, "black": 1},
-        eye_colour="dark", whiskers="long", tail="whip")),),
+        ears="round", ear_size=(1.35, 1.8), muzzle_length=(.2, .9), muzzle_width=(.22, .34),
+        nose_size=(.08, .14), tail="whip")),),
     "pig": ((1, _ANIMAL | dict(
-        ears={"folded": 2, "pointed": 1}, ear_size=(.7, .9), head_width=(1.06, 1.2),
-        muzzle_length=(.3, .5), nose="snout", nose_size=(.18, .24),
-        nose_colour={"pink": 4, "brown": 1}, eye_size=(.11, .16), tail="curled", fur="smooth",
-        fur_colour={"pink": 4, "fawn": 1, "black": 1, "rust": 1},
-        coat={"solid": 3, "spotted": 1, "calico": 1})),),
+        ears=_ANY_EARS, nose="snout", nose_size=(.2, .27),
+        nose_colour="pink", fur="smooth", tail="curled", fur_colour="pink",
+        coat={"solid": 3, "spotted": 1})),),
     "owl": ((1, _ANIMAL | dict(
-        ears={"tufted": 2, "none": 1}, ear_size=(.5, .7), head_width=(1.12, 1.25),
-        muzzle_length=0.0, nose="beak", nose_size=(.18, .24), nose_colour={"yellow": 2, "grey": 1},
-        eye_size=(.3, .38), eye_spacing=(.44, .52), eye_colour={"yellow": 3, "amber": 2, "dark": 1},
-        mouth="none", tail="none", fur="fluffy", pose={"portrait": 2, "sitting": 2, "peeking": 1},
+        ears={"tufted": 2, "none": 1}, muzzle_length=0.0, nose="beak", nose_size=(.18, .24),
+        nose_colour={"yellow": 2, "grey": 1}, eye_size=(.25, .38), whiskers="none", mouth="none",
+        tail="none", fur="fluffy", pose={"portrait": 2, "sitting": 2, "peeking": 1},
         coat={"spotted": 2, "brindle": 2, "solid": 1})),),
     "frog": ((1, _ANIMAL | dict(
         ears="none", head_width=(1.2, 1.4), muzzle_length=0.0, muzzle_width=(.8, 1),
-        nose="none", nose_size=(.1, .14), eye_size=(.26, .34), eye_spacing=(.55, .7),
-        eye_height=(.7, .85), eye_colour={"yellow": 2, "amber": 1, "green": 1},
-        pupil={"bar": 3, "round": 1}, mouth={"smile": 3, "open": 1}, tail="none", fur="smooth",
+        nose="none", nose_size=(.1, .14), eye_size=(.25, .36), eye_spacing=(.55, .7),
+        eye_height=(.7, .85), pupil={"bar": 3, "round": 1, "slit": 1}, tail="none", fur="smooth",
         fur_colour={"leaf": 4, "lime": 2, "teal": 2, "rust": 1},
         coat={"spotted": 2, "solid": 2, "brindle": 1})),),
     "panda": ((1, _ANIMAL | dict(
-        ears="round", head_width=(1.12, 1.25), cheeks=(.08, .2), muzzle_length=(.25, .45),
-        nose_size=(.15, .2), eye_size=(.12, .16), fur_colour="white", second_colour="black",
-        coat="panda")),),
+        ears="round", fur_colour="white", second_colour="black", tail="short", coat="panda")),),
     "koala": ((1, _ANIMAL | dict(
-        ears="round", ear_size=(1.4, 1.8), head_width=(1.1, 1.22), muzzle_length=(.1, .25),
-        nose="leather", nose_size=(.2, .26), eye_size=(.11, .15), fur="fluffy", tail="none",
+        ears="round", ear_size=(1.3, 1.8), nose="leather", nose_size=(.18, .26), tail="none",
         fur_colour={"grey": 3, "silver": 2, "fawn": 1}, coat={"solid": 2, "tuxedo": 1})),),
     "cow": ((1, _ANIMAL | dict(
-        ears="leaf", head_width=(.86, .98), muzzle_length=(.7, .95), muzzle_width=(.56, .68),
-        nose="none", nose_size=(.2, .26), tail="whip", fur="smooth",
+        horns="short", ears=_ANY_EARS | {"leaf": 6}, muzzle_length=(.5, 1.1),
+        muzzle_width=(.56, .76), nose="none", nose_size=(.18, .26), tail="whip",
         coat={"calico": 2, "blaze": 2, "solid": 1})),),
     "sheep": ((1, _ANIMAL | dict(
-        ears="leaf", head_width=(.82, .95), muzzle_length=(.5, .7), muzzle_width=(.36, .44),
-        nose={"triangle": 3, "oval": 1}, nose_size=(.12, .18), fur="curly",
+        horns="curled", ears=_ANY_EARS | {"leaf": 3}, tail="short",
         fur_colour={"white": 4, "cream": 2, "chocolate": 1, "black": 1},
         coat={"solid": 1, "points": 2})),),
+    "goat": ((1, _ANIMAL | dict(
+        horns="long", ears=_ANY_EARS,
+        pupil={"bar": 2, "slit": 1, "round": 1}, tail="short")),),
+    "raccoon": ((1, _ANIMAL | dict(
+        ears=_ANY_EARS, tail="bushy",
+        fur_colour={"grey": 3, "silver": 2, "fawn": 1}, second_colour="black", coat="mask")),),
+    # Wild relatives, with the faces of cats and dogs and coats of their own.
+    "tiger": ((1, _CAT | dict(
+        ears="rounded", ear_size=(.7, .9), fur_colour={"ginger": 3, "white": 1},
+        second_colour="black", coat="tabby")),),
+    "leopard": ((1, _CAT | dict(
+        ears={"rounded": 1, "pointed": 1}, ear_size=(.7, .9), fur_colour={"fawn": 2, "cream": 1},
+        second_colour="black", coat="spotted")),),
+    "lynx": ((1, _CAT | dict(
+        ears="tufted", cheeks=(.2, .34), tail="short", fur="fluffy",
+        fur_colour={"fawn": 2, "grey": 1}, second_colour="chocolate", coat="spotted")),),
+    "wolf": ((1, _DOG | dict(
+        ears="pointed", fur="fluffy", tail="bushy", muzzle_length=(.6, 1.1),
+        fur_colour={"grey": 3, "black": 1, "white": 1}, coat={"tuxedo": 1, "saddle": 2})),),
+    "jackal": ((1, _DOG | dict(
+        ears="pointed", ear_size=(1.1, 1.4), tail="bushy",
+        fur_colour={"fawn": 1, "rust": 1}, second_colour="black", coat="saddle")),),
+    "hyena": ((1, _DOG | dict(
+        ears="rounded", ear_size=(1, 1.3), tail="short",
+        fur_colour={"fawn": 2, "grey": 1}, second_colour="chocolate",
+        coat={"spotted": 2, "brindle": 1})),),
+    "squirrel": ((1, _ANIMAL | dict(
+        ears={"tufted": 3, "rounded": 1}, ear_size=(.55, .8), cheeks=(.2, .34),
+        head_width=(.86, 1.04), muzzle_length=(0.0, .4), nose_size=(.08, .13), eye_colour="dark",
+        eye_shape="round", pupil="round", mouth="teeth", tail="bushy",
+        fur_colour={"rust": 3, "ginger": 1, "grey": 1}, coat={"solid": 1, "tuxedo": 2})),),
 }
 # What depends on the seed alone, unless a kind brings its own coat or pose.
 _PICTURE = dict(
@@ -646,14 +678,14 @@ _PICTURE = dict(
     collar={"none": 5, "plain": 2, "bell": 2, "scarf": 1, "bow": 1},
     collar_colour=dict.fromkeys(BRIGHT.split(), 1),
     background=dict.fromkeys(BACKGROUNDS, 1),
-    number={1: 15, 2: 3, 3: 2},
+    number={1: 17, 2: 2, 3: 1},
     pose={"portrait": 9, "sitting": 5, "lying": 4, "standing": 3, "peeking": 3},
-    scale=(.85, 1.25),
+    scale=(.95, 1.3),
     x=(.3, .7),
     y=(-.1, .1),
-    rotation=(-16.0, 16.0),
+    rotation=(-12.0, 12.0),
     turn=(-1.0, 1.0),
-    tilt=(-14.0, 14.0),
+    tilt=(-10.0, 10.0),
     mirrored={False: 1, True: 1},
     light_angle=(-160.0, -20.0),
     brightness=(.78, 1.12),
@@ -670,11 +702,12 @@ OTHER_KINDS = tuple(kind for kind in BREEDS if kind not in KINDS)
 class Traits:
     """What one picture shows; lengths in half heads, angles in degrees, clockwise.
 
-    ``kind`` is the answer. The traits from ``ears`` to ``fur`` have distributions that depend on
+    ``kind`` is the answer. The traits from ``horns`` to ``fur`` have distributions that depend on
     the kind, those of cats and dogs overlapping in each; the others are the same for both.
     """
 
     kind: str
+    horns: str
     ears: str
     ear_size: float
     ear_spread: float
@@ -919,6 +952,7 @@ class _Animal:
         self._wear(self.head)
         self._ears(in_front=False)
         self._part(self.head, self._skull())
+        self._horns()
         self._ears(in_front=True)
         self._muzzle()
         self._eyes()
@@ -1056,6 +1090,17 @@ class _Animal:
         if ear.flap is not None:
             self.painting.form(place(ear.flap), self.ink, _mix(colour, INK, 0.12), 0.7)
 
+    def _horns(self):
+        spine = HORNS[self.traits.horns]
+        if spine is None:
+            return
+        for side in (-1, 1):
+            at = complex(side * 0.34 + 0.12 * self.traits.turn, -0.82)
+            outline = _ribbon(_smooth_line(spine), 0.3, 0.06)
+            self.painting.form(
+                self.head.inner(at, flipped=side < 0)(outline), _mix(HORN, INK, 0.5), HORN
+            )
+
     def _muzzle_tip(self):
         """Return the middle of the muzzle's front; the longer, the further to where it points."""
         length = self.traits.muzzle_length
@@ -1100,6 +1145,8 @@ class _Animal:
         corner = complex(0.66 * width, low + (0.04 if style == "closed" else -0.06))
         if style in ("open", "tongue"):
             self._gape(frame, width, low, corner)
+        if style == "teeth":
+            self.painting.form(frame(_box(-0.11, low, 0.11, low + 0.26)), INK, WHITE, 0.3)
         side = _smooth_line(np.array([1j * low, 0.32 * width + 1j * (low + 0.09), corner]))
         for line in (np.array([0j, 1j * low]), side, _mirrored(side)):
             self.painting.line(frame(line), _line_colour(colour))
@@ -1209,7 +1256,7 @@ def _animals(painting, traits, rng):
     animals = []
     for step in steps:
         at = complex(traits.x, height + traits.y) + unit * step
-        own = dict(turn=rng.uniform(-1, 1), tilt=rng.uniform(-14, 14)) if step else {}
+        own = dict(turn=rng.uniform(-1, 1), tilt=rng.uniform(-10, 10)) if step else {}
         angle = traits.rotation if traits.pose != "peeking" else 0.0
         frame = page.inner(at, unit, angle, traits.mirrored != (step > 0))
         animals.append(_Animal(painting, frame, dataclasses.replace(traits, **own), rng))

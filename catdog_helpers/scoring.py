@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES
-from catdog_helpers.models import flattened_layers, check_head, extract_features
+from catdog_helpers.models import check_head, extract_features, flattened_layers
 
 # From how many percent on an answer is called sure, and from how many it is given at all.
 SURE, LIKELY = 90, 60
@@ -62,7 +62,7 @@ class Score:
         return wrong[np.argsort(-self.confidences[wrong], kind="stable")]
 
 
-def predict_probabilities(model, images, batch_size=100):
+def predict_probabilities(model, images, batch_size=32):
     """Turn pictures into probabilities; never augments, never changes its argument.
 
     Parameters

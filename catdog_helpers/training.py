@@ -12,7 +12,12 @@ import tensorflow as tf
 from keras import layers
 
 from catdog_helpers import CatdogError, sample
-from catdog_helpers.models import DRAWN_SIZE, DRAWN_WEIGHTS, build_backbone
+from catdog_helpers.models import DRAWN_WEIGHTS, DRAWN_WIDTH, preprocessing_layer
+
+# Epochs of pre-training on drawings of each size, in pixels: the coarse shapes come first, at a
+# quarter of the cost.
+PRETRAIN_STAGES = {64: 8, 128: 11}
+PRETRAIN_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,19 @@ def set_seed(seed):
     On a CPU this alone gives equal weights in separate processes (Keras 3.15).
     """
     keras.utils.set_random_seed(seed)
+
+
+def use_all_gpus():
+    """Let models that are made from now on train on all graphics cards, if there are several.
+
+    Each takes its share of every batch, and the gradients of the shares are averaged
+    (https://www.tensorflow.org/guide/distributed_training).
+    """
+    if len(tf.config.list_physical_devices("GPU")) > 1:
+        tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy())
+
+
+use_all_gpus()
 
 
 def fit(model, train, validation, epochs, *, progress=True):
@@ -160,7 +178,7 @@ def _random_warps(number, size, rotation=0.25, shift=0.12):
     return tf.stack([a, b, x, c, d, y, zero, zero], axis=1)
 
 
-def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=500, epochs=12, image_size=DRAWN_SIZE):
+def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=600, stages=None):
     """Train the small backbone on drawings of other animals, never a cat or a dog, and save it.
 
     It learns to say which of the other animals it sees, and with which traits: which ears, nose,
@@ -173,36 +191,64 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=500, epochs=12, image_size=
     seed : int
     pictures : int
         Drawings of each kind; every tenth is held out to measure the accuracy.
-    epochs : int
-    image_size : int
+    stages : dict of int to int, optional
+        Epochs on drawings of each size, in pixels; `PRETRAIN_STAGES` where left out.
 
     Returns
     -------
     (accuracy, seconds) : tuple of float
         Share of held-out drawings whose animal is named right, 0..1; of the training alone.
     """
+    stages = stages or PRETRAIN_STAGES
     set_seed(seed)
-    images, answers = _drawings(seed, pictures, image_size)
-    held_out = np.arange(len(answers)) % 10 == 0
-    train = tf.data.Dataset.from_tensor_slices((images[~held_out], answers[~held_out]))
-    train = train.shuffle(len(answers), seed=seed).batch(32).map(augment).prefetch(2)
-    backbone = build_backbone("drawn", image_size, pretrained=False)
-    backbone.trainable = True
-    for layer in backbone.layers:
+    images, answers = _drawings(seed, pictures, max(stages))
+    held_out = np.arange(len(answers)) // len(sample.OTHER_KINDS) % 10 == 0
+    steps = sum(stages.values()) * -(-sum(~held_out) // PRETRAIN_BATCH)
+    base, model = _trait_reader(answers.shape[1], steps)
+    seconds = 0
+    for size, epochs in stages.items():
+        print(f"{size} pixels")
+        validation = _batches(images[held_out], answers[held_out], size)
+        train = _batches(images[~held_out], answers[~held_out], size, seed).map(augment)
+        history = fit(model, train, validation, epochs)
+        seconds += history.train_seconds
+    base.save_weights(path)
+    _halve_precision(path)
+    return history.metrics["val_accuracy"][-1], seconds
+
+
+def _batches(images, answers, size, seed=None):
+    """Make a dataset of pictures, resized; with a seed in a new order in every pass."""
+
+    def resize(index):
+        picture = keras.ops.image.resize(images[index], (size, size), antialias=True)
+        return picture, answers[index]
+
+    images, answers = tf.constant(images), tf.constant(answers)
+    indices = tf.data.Dataset.range(len(answers))
+    if seed is not None:
+        indices = indices.shuffle(len(answers), seed=seed)
+    return indices.map(resize, num_parallel_calls=tf.data.AUTOTUNE).batch(PRETRAIN_BATCH)
+
+
+def _trait_reader(number, steps):
+    """Build the backbone, for pictures of any size, and a model that gives answers with it."""
+    base = keras.applications.MobileNetV2(
+        input_shape=(None, None, 3), alpha=DRAWN_WIDTH, include_top=False, weights=None
+    )
+    for layer in base.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = 0.9  # 0.999 would need more steps than this training has
-    head = [layers.GlobalAveragePooling2D(), layers.Dropout(0.2)]
-    model = keras.Sequential([backbone, *head, layers.Dense(answers.shape[1])])
-    schedule = keras.optimizers.schedules.CosineDecay(3e-3, epochs * len(train))
+    front = [keras.Input((None, None, 3)), preprocessing_layer()]
+    head = [layers.GlobalAveragePooling2D(), layers.Dropout(0.2), layers.Dense(number)]
+    model = keras.Sequential([*front, base, *head])
+    schedule = keras.optimizers.schedules.CosineDecay(2e-3, steps)
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=0.02),
         keras.losses.BinaryCrossentropy(from_logits=True),
         metrics=[_kind_accuracy()],
     )
-    history = fit(model, train, (images[held_out], answers[held_out]), epochs)
-    backbone.save_weights(path)
-    _halve_precision(path)
-    return history.metrics["val_accuracy"][-1], history.train_seconds
+    return base, model
 
 
 def _kind_accuracy():
@@ -232,7 +278,7 @@ def _answers(traits):
     second, third quarter of all?
     """
     table = pd.DataFrame([asdict(each) for each in traits])
-    shown = table.loc[:, "ears":"fur"]
+    shown = table.loc[:, "horns":"fur"]
     lengths = shown.select_dtypes("number")
     words = shown.drop(columns=lengths.columns)
     above = [lengths > lengths.quantile(quarter) for quarter in (0.25, 0.5, 0.75)]
@@ -242,13 +288,14 @@ def _answers(traits):
 
 def _halve_precision(path):
     """Write the numbers of a weights file anew as float16; Keras reads them back as float32."""
+    values = {}
+
+    def collect(name, item):
+        if isinstance(item, h5py.Dataset):
+            values[name] = item[()].astype("float16")
+
     with h5py.File(path, "r") as file:
-        values = {}
-        file.visititems(
-            lambda name, item: (
-                values.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
+        file.visititems(collect)
     with h5py.File(path, "w", libver="latest") as file:  # the latest layout is the smallest
         for name, value in values.items():
-            file.create_dataset(name, data=value.astype("float16"))
+            file[name] = value

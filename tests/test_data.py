@@ -164,7 +164,7 @@ def test_bad_files_are_found_before_training_all_at_once(bad_tree):
     assert text.startswith(f"3 errors in {bad_tree}: train/cats/a.jpg cannot be decoded: 0 bytes;")
     assert "validation/dogs/dog.v0.jpg" in text
     assert "validation/dogs/dog.v1.jpg" in text
-    assert text.endswith("or leave these files out with load_splits(..., skip=True)")
+    assert text.endswith("or leave these files out (SKIP_BAD_FILES = True in a chapter)")
     assert "\n" not in text
 
 
@@ -192,7 +192,7 @@ def test_wrong_folders_cannot_be_skipped(bad_tree):
     (bad_tree / "train" / "birds").mkdir()
     with pytest.raises(CatdogError, match="4 errors") as caught:
         data.load_splits(bad_tree, skip=True)
-    assert "skip=True" not in str(caught.value)
+    assert "SKIP_BAD_FILES" not in str(caught.value)
 
 
 def test_a_class_that_has_only_bad_files_cannot_be_skipped(tree):

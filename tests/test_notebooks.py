@@ -324,7 +324,7 @@ def _write_altered_copy(path, target):
     return held[::2]
 
 
-def test_nbval_sees_every_altered_output(tmp_path):
+def test_p23_nbval_sees_every_altered_output(tmp_path):
     """Red where an output was altered, and only there, in every chapter.
 
     The chapters themselves take minutes, so copies put out what is stored, without training.

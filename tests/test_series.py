@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import trees
 
-from catdog_helpers import data, models, results
+from catdog_helpers import CatdogError, data, models, results
 
 CHAPTERS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 SIZE = 32
@@ -69,12 +69,12 @@ def run_chapter(chapter, parameters, *, all_cells):
             names.update({key: parameters[key] for key in names.keys() & parameters.keys()})
 
 
-def run_series(folder, run_dir, seed, chapters=CHAPTERS, *, all_cells=False):
+def run_series(folder, run_dir, seed, chapters=CHAPTERS, *, all_cells=False, **parameters):
     """Run chapters; a warning of the kind that libraries give their users is an error."""
+    parameters |= {"DATA": str(folder), "RUN_DIR": str(run_dir), "SEED": seed}
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         for chapter in chapters:
-            parameters = {"DATA": str(folder), "RUN_DIR": str(run_dir), "SEED": seed}
             run_chapter(chapter, parameters, all_cells=all_cells)
     return run_dir
 
@@ -207,3 +207,12 @@ def test_one_seed_repeats_the_run(run_dir, pictures, patch, tmp_path):
 def test_another_seed_gives_another_run(run_dir, pictures, tmp_path):
     other = run_series(pictures, tmp_path, 1, CHAPTERS[:2])
     assert recorded(other)[1]["first"] != recorded(run_dir)[1]["first"]
+
+
+def test_a_chapter_goes_on_without_bad_files_only_when_told(tmp_path, capsys):
+    folder = trees.official(tmp_path / "pictures", number=8)
+    trees.put(folder / "train/cats/cat.t0.jpg", trees.TRUNCATED)
+    with pytest.raises(CatdogError, match="SKIP_BAD_FILES = True"):
+        run_series(folder, tmp_path / "run", 0, CHAPTERS[:1])
+    run_series(folder, tmp_path / "run", 0, CHAPTERS[:1], SKIP_BAD_FILES=True)
+    assert "left out: train/cats/cat.t0.jpg" in capsys.readouterr().out

@@ -108,10 +108,10 @@ def test_pretrain_writes_a_small_file_that_the_backbone_loads(tmp_path, monkeypa
     monkeypatch.setattr(
         training,
         "_drawings",
-        lambda *_: (drawings, np.eye(20, dtype="float32")[np.arange(40) % 11]),
+        lambda *_: (drawings, np.eye(40, dtype="float32")[np.arange(40) % 11]),
     )
     path = tmp_path / "backbone.weights.h5"
-    accuracy, seconds = training.pretrain(path, epochs=1, image_size=SIZE)
+    accuracy, seconds = training.pretrain(path, stages={SIZE: 1})
     assert 0 <= accuracy <= 1 and seconds > 0
     assert path.stat().st_size < 2_000_000
     monkeypatch.setattr(models, "DRAWN_WEIGHTS", path)
