@@ -347,24 +347,3 @@ def test_pages_of_the_series_are_whole_and_small(stored):
             assert len(page.select("h1")) == 1
             assert all("No description" not in image["alt"] for image in page.select("img"))
     assert len(soup(stored / "teacher" / "glossary.html").select("dt")) > 20
-
-
-@pytest.mark.browser
-@needs_browser
-@pytest.mark.parametrize("width", [1280, 390])
-def test_pages_of_the_series_in_a_browser(stored, width):
-    """No scrolling to the side, no missing figure, no complaint, nothing fetched."""
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    wrong = []
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": 800})
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("request", lambda request: wrong.append(request.url))
-        for path in sorted(stored.rglob("*.html")):
-            page.goto(path.as_uri())
-            wrong = [text for text in wrong if not text.startswith(("file:", "data:"))]
-            assert page.evaluate("document.documentElement.scrollWidth") == width, path.name
-            assert page.evaluate("[...document.images].filter(i => !i.naturalWidth).length") == 0
-        browser.close()
-    assert wrong == []
