@@ -4,6 +4,7 @@ Every model takes raw pixels, 0..255, and ends in two logits: whatever scaling i
 inside it, so a saved model scores a photo with no recipe beside it.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -111,19 +112,30 @@ def flattened_layers(model):
 def _arriving(layer, model, size):
     """Return the mean values of a black and a white picture when they arrive at a layer."""
     seen = []
+    pictures = np.stack([np.full((*size, 3), value, "float32") for value in (0, 255)])
+    with observed(layer, lambda inputs, _: seen.append(keras.ops.mean(inputs, axis=(1, 2, 3)))):
+        model(pictures, training=False)
+    return np.asarray(seen[0])
 
-    def call(inputs):
-        seen.append(keras.ops.mean(inputs, axis=(1, 2, 3)))
-        return type(layer).call(layer, inputs)
 
-    # A model of its own up to the layer would be no use: a shared layer has several inputs.
+@contextlib.contextmanager
+def observed(layer, see):
+    """Call ``see(inputs, outputs)`` whenever the layer runs, until the block ends.
+
+    A model of its own that ends at the layer would be no use: a shared layer has several inputs,
+    and one in a nested model has no path to the outer model's inputs.
+    """
+
+    def call(inputs, *arguments, **options):
+        outputs = type(layer).call(layer, inputs, *arguments, **options)
+        see(inputs, outputs)
+        return outputs
+
     layer.call = call
     try:
-        pictures = np.stack([np.full((*size, 3), value, "float32") for value in (0, 255)])
-        model(pictures, training=False)
+        yield
     finally:
         del layer.call
-    return np.asarray(seen[0])
 
 
 def augmentation_layers():

@@ -157,8 +157,7 @@ def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
     -------
     DescribedFigure
     """
-    figure, axs = _subplots(1, 1, (8, 1.1 + 0.5 * len(accuracies)), description)
-    ax = axs.flat[0]
+    figure, ax = _axes((8, 1.1 + 0.5 * len(accuracies)), description)
     ax.axvline(0.5, color=COLORS["train"], linestyle=":", label="guessing")
     ax.plot(
         list(accuracies.values()), list(accuracies), "o", color=COLORS["model"], label="accuracy"
@@ -195,8 +194,7 @@ def confusion(score, class_names, *, description):
     -------
     DescribedFigure
     """
-    figure, axs = _subplots(1, 1, (3.8, 3.4), description)
-    ax = axs.flat[0]
+    figure, ax = _axes((3.8, 3.4), description)
     ax.grid(False)
     ConfusionMatrixDisplay.from_predictions(
         score.labels,
@@ -225,8 +223,7 @@ def reliability_diagram(table, *, description):
     -------
     DescribedFigure
     """
-    figure, axs = _subplots(1, 1, (5.2, 4.2), description)
-    ax = axs.flat[0]
+    figure, ax = _axes((5.2, 4.2), description)
     ax.plot((0.5, 1), (0.5, 1), "--", color=COLORS["train"], label="as right as sure")
     errors = (table[["accuracy", "accuracy"]].to_numpy() - table[["low", "high"]]).abs().T
     style = {"fmt": "o", "color": COLORS["model"], "capsize": 4}
@@ -308,8 +305,7 @@ def feature_space(points, labels, class_names, *, wrong=(), description):
     -------
     DescribedFigure
     """
-    figure, axs = _subplots(1, 1, (6, 5), description)
-    ax = axs.flat[0]
+    figure, ax = _axes((6, 5), description)
     for label, name in enumerate(class_names):
         x, y = points[labels == label].T
         style = {"color": COLORS[name], "marker": MARKERS[name], "s": 28, "linewidth": 0}
@@ -321,6 +317,12 @@ def feature_space(points, labels, class_names, *, wrong=(), description):
     ax.set_aspect("equal", "datalim")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
+
+
+def _axes(size, description):
+    """Make a figure of a single plot."""
+    figure, axs = _subplots(1, 1, size, description)
+    return figure, axs[0, 0]
 
 
 def _subplots(rows, columns, size, description, **options):

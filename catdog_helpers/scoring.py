@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES
-from catdog_helpers.models import check_head, extract_features, flattened_layers
+from catdog_helpers.models import check_head, extract_features, flattened_layers, observed
 
 # From how many percent on an answer is called sure, and from how many it is given at all.
 SURE, LIKELY = 90, 60
@@ -258,23 +258,20 @@ def grad_cam(model, images, labels=None):
 
 def _maps_and_gradients(model, images, labels):
     """Return the last maps (n, rows, columns, channels) and how a class's logit grows with them."""
-    layer, seen = _last_maps_layer(model), []
+    seen = []
 
-    def call(inputs, *arguments, **options):
-        seen.append(type(layer).call(layer, inputs, *arguments, **options))
-        tape.watch(seen[-1])
-        return seen[-1]
+    def see(_, maps):
+        tape.watch(maps)
+        seen.append(maps)
 
-    # Not a model that also returns the maps: those of a layer in a nested model have no path to
-    # the outer model's inputs.
-    layer.call = call
-    try:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:  # from the maps on only
-            logits = model(images, training=False)
-            wanted = tf.argmax(logits, axis=1) if labels is None else labels
-            chosen = tf.gather(logits, wanted, axis=1, batch_dims=1)
-    finally:
-        del layer.call
+    # The tape follows the calculation from the maps on only.
+    with (
+        tf.GradientTape(watch_accessed_variables=False) as tape,
+        observed(_last_maps_layer(model), see),
+    ):
+        logits = model(images, training=False)
+        wanted = tf.argmax(logits, axis=1) if labels is None else labels
+        chosen = tf.gather(logits, wanted, axis=1, batch_dims=1)
     return seen[0], tape.gradient(chosen, seen[0])
 
 

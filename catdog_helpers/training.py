@@ -206,11 +206,11 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=600, stages=None):
     steps = sum(stages.values()) * -(-sum(~held_out) // PRETRAIN_BATCH)
     base, model = _trait_reader(answers.shape[1], steps)
     seconds = 0
+    train, validation = ((images[part], answers[part]) for part in (~held_out, held_out))
     for size, epochs in stages.items():
         print(f"{size} pixels")
-        validation = _batches(images[held_out], answers[held_out], size)
-        train = _batches(images[~held_out], answers[~held_out], size, seed).map(augment)
-        history = fit(model, train, validation, epochs)
+        batches = _batches(*train, size, seed).map(augment).prefetch(2)
+        history = fit(model, batches, _batches(*validation, size), epochs)
         seconds += history.train_seconds
     base.save_weights(path)
     _halve_precision(path)
