@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -52,6 +52,11 @@ class Split:
         """Count the pictures of each class, as ``{class name: number}``."""
         numbers = np.bincount(self.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names, numbers.tolist(), strict=True))
+
+    def portions(self, size):
+        """Cut the list into lists of at most ``size`` pictures."""
+        cuts = [slice(start, start + size) for start in range(0, len(self), size)]
+        return [replace(self, paths=self.paths[cut], labels=self.labels[cut]) for cut in cuts]
 
 
 def load_splits(source, *, skip=False):

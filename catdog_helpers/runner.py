@@ -8,6 +8,7 @@ import argparse
 import ast
 import contextlib
 import difflib
+import functools
 import hashlib
 import json
 import logging
@@ -482,7 +483,7 @@ _SCORE_FORMATS = {
 }
 
 
-def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume):
+def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume, map=map):
     """Run chapters once for each seed, each time in a folder ``seed-<n>`` of its own.
 
     Parameters
@@ -495,6 +496,9 @@ def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume):
         Limit for one cell, in seconds.
     resume : bool
         Whether to leave out the seeds that are complete.
+    map : callable
+        Like the built-in function; that of a Dask executor spreads the seeds over its workers,
+        which must see the same folders.
 
     Returns
     -------
@@ -505,15 +509,37 @@ def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume):
     CatdogError
         If a chapter failed.
     """
-    folders = [run_dir / f"seed-{seed}" for seed in seeds]
-    for seed, folder in zip(seeds, folders, strict=True):
-        own = parameters | {"SEED": seed, "RUN_DIR": str(folder)}
-        if resume and _is_complete(chapters, folder, own):
-            print(f"seed {seed}: complete, kept; to run it again, remove {folder}")
-            continue
+    run = functools.partial(_run_seed, chapters, run_dir, parameters, timeout, resume)
+    return list(map(run, seeds))
+
+
+def _run_seed(chapters, run_dir, parameters, timeout, resume, seed):
+    folder = run_dir / f"seed-{seed}"
+    own = parameters | {"SEED": seed, "RUN_DIR": str(folder)}
+    if resume and _is_complete(chapters, folder, own):
+        print(f"seed {seed}: complete, kept; to run it again, remove {folder}")
+    else:
         print(f"seed {seed}:")
         run_series(chapters, folder, own, timeout)
-    return folders
+    return folder
+
+
+@contextlib.contextmanager
+def _map_over(address):
+    """Give a function like ``map``; with an address, one that uses the Dask workers there."""
+    if address is None:
+        yield map
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError('--cluster: needs Dask; pip install -e ".[cluster]"') from None
+    try:
+        client = Client(address, timeout=5)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--cluster: no Dask scheduler at {address}: {_one_line(error)}") from None
+    with client, client.get_executor() as executor:
+        yield executor.map
 
 
 def _is_complete(chapters, run_dir, parameters):
@@ -615,6 +641,7 @@ def _parse(arguments, project):
     add("--only", metavar="01,05", help="run these chapters, on the results of earlier ones")
     add("--out", metavar="RUN_DIR", type=Path, help="folder of the run (default: runs/latest)")
     add("--seeds", metavar="N", type=int, help="run N times, with seeds SEED, SEED + 1, ...")
+    add("--cluster", metavar="ADDRESS", help="spread --seeds over the workers of a Dask scheduler")
     add("--handouts", action="store_true", help=_HANDOUTS_HELP)
     add("--timeout", metavar="SECONDS", type=int, default=TIMEOUT, help="limit for one cell")
     add("--notebooks", metavar="DIR", type=Path, default=project / "notebooks")
@@ -625,6 +652,8 @@ def _parse(arguments, project):
         parser.error("--timeout: takes a number of seconds from 1")
     if options.seeds is not None and options.seeds < 2:
         parser.error("--seeds: takes a number of runs from 2; one run needs no --seeds")
+    if options.cluster and not options.seeds:
+        parser.error("--cluster: spreads the runs of --seeds, which is missing")
     if options.seeds and options.handouts:
         parser.error("--handouts: shows a single run; no --seeds")
     others = ("data", "weights", "p", "out", "seeds", "handouts")
@@ -700,7 +729,10 @@ def _run_seeds(options, chapters, run_dir, parameters):
         raise UsageError(f"-p: SEED is a whole number from 0 with --seeds, not {first!r}")
     seeds = range(first, first + options.seeds)
     resume = options.only is None
-    folders = run_seeds(chapters, run_dir, parameters, seeds, options.timeout, resume=resume)
+    with _map_over(options.cluster) as map:
+        folders = run_seeds(
+            chapters, run_dir, parameters, seeds, options.timeout, resume=resume, map=map
+        )
     statistics = seed_statistics(folders)
     path = run_dir / "seeds.json"
     _store_seeds(path, parameters["DATA"], seeds, statistics)

@@ -93,14 +93,13 @@ def their_layers():
     from keras import layers
 
     return [
-        layers.Conv2D(16, 5, strides=2, padding="same", activation="leaky_relu"),
-        layers.MaxPooling2D(),
-        layers.Conv2D(32, 3, padding="same", activation="leaky_relu"),
+        layers.Conv2D(32, 5, strides=2, padding="same", activation="leaky_relu"),
         layers.MaxPooling2D(),
         layers.Conv2D(64, 3, padding="same", activation="leaky_relu"),
         layers.MaxPooling2D(),
         layers.Conv2D(64, 3, padding="same", activation="leaky_relu"),
         layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, padding="same", activation="leaky_relu"),
         layers.Flatten(),
         layers.Dense(64, activation="leaky_relu"),
         layers.Dropout(0.5),
@@ -124,8 +123,10 @@ def their_compile(model, optimizer="adam"):
 
 def their_small_model(*front):
     import keras
+    from keras import layers
 
-    return their_compile(keras.Sequential([keras.Input((*SIZE, 3)), *front, *their_layers()]))
+    halved = [keras.Input((*SIZE, 3)), layers.AveragePooling2D(2)]
+    return their_compile(keras.Sequential([*halved, *front, *their_layers()]))
 
 
 def their_transfer_model(job, first_trainable=None):

@@ -146,6 +146,7 @@ WRONG_USAGE = {
     "notebooks": (["--notebooks", "nowhere"], ["no notebooks in", "--notebooks"]),
     "seeds from no number": (["--seeds", "2", "-p", "SEED=x"], ["SEED", "'x'"]),
     "seeds below 0": (["--seeds", "2", "-p", "SEED=-1"], ["SEED", "-1"]),
+    "cluster": (["--seeds", "2", "--cluster", "127.0.0.1:1"], ["no Dask scheduler at 127.0.0.1:1"]),
     "out is a file": (["--out", __file__], ["--out: cannot write in"]),
 }
 
@@ -169,6 +170,7 @@ def test_p21_wrong_usage_is_one_line_with_what_is_valid(name, tmp_path, capsys):
         ["--seeds", "1"],
         ["--seeds", "many"],
         ["--seeds", "2", "--handouts"],
+        ["--cluster", "127.0.0.1:1"],
         ["--update", "-p", "SEED=1"],
         ["--update", "--seeds", "2"],
         ["--update", "--handouts"],

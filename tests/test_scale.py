@@ -1,7 +1,9 @@
 """Many pictures, and several devices: what stays the same when the work grows."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -10,8 +12,9 @@ import numpy as np
 import psutil
 import pytest
 import trees
+from test_runner import write_notebook
 
-from catdog_helpers import data
+from catdog_helpers import data, models, runner
 
 MANY = 25_000
 SIDE = 32  # pixels; decoded, that many take 77 MB
@@ -92,3 +95,62 @@ def test_two_devices_train_as_one_does():
     assert (one, two) == (1, 2)
     np.testing.assert_allclose(mirrored, losses, rtol=1e-4)
     assert losses[2] < losses[0]  # it learns at all
+
+
+# --- Several workers: processes that a Dask scheduler gives work to
+
+
+@pytest.fixture
+def executor():
+    distributed = pytest.importorskip("distributed", reason="needs the extra [cluster]")
+    settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(host="127.0.0.1", **settings) as cluster,
+        distributed.Client(cluster) as client,
+        client.get_executor() as executor,
+    ):
+        yield executor
+
+
+def killing_once(function, flag):
+    """Return the function, but the first process that calls it ends at once, as if unplugged."""
+
+    def call(argument):
+        with contextlib.suppress(FileExistsError):
+            flag.touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(argument)
+
+    return call
+
+
+def losing_a_worker(executor, flag):
+    return lambda function, arguments: executor.map(killing_once(function, flag), arguments)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def test_two_workers_extract_what_one_process_does_even_if_one_is_lost(tmp_path, executor):
+    tree = trees.official(tmp_path / "tree", number=4)
+    files = tuple(sorted(tree.glob("*/*/*.jpg")))
+    split = data.Split("train", files, np.zeros(len(files), "int32"))
+    alone = models.extract_features_of_files(split, "drawn", 32, portion=4)
+    assert alone.shape == (16, 1280)
+    flag = tmp_path / "flag"
+    spread = models.extract_features_of_files(
+        split, "drawn", 32, portion=4, map=losing_a_worker(executor, flag)
+    )
+    assert flag.exists()
+    np.testing.assert_array_equal(spread, alone)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def test_seeds_run_on_workers_even_if_one_is_lost(tmp_path, executor):
+    parameters = 'DATA = "sample"\nSEED = 0\nRUN_DIR = "runs/latest"'
+    result = "from pathlib import Path; Path(RUN_DIR, 'result').write_text(str(10 * SEED))"
+    write_notebook(tmp_path / "notebooks" / "01_a.ipynb", result, parameters=parameters)
+    chapters = runner.read_chapters(tmp_path / "notebooks")
+    spread = losing_a_worker(executor, tmp_path / "flag")
+    folders = runner.run_seeds(chapters, tmp_path, {}, range(3), 60, resume=False, map=spread)
+    assert (tmp_path / "flag").exists()
+    assert [folder.name for folder in folders] == ["seed-0", "seed-1", "seed-2"]
+    assert [(folder / "result").read_text() for folder in folders] == ["0", "10", "20"]
