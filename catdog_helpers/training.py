@@ -18,6 +18,11 @@ from catdog_helpers.models import DRAWN_WEIGHTS, DRAWN_WIDTH, preprocessing_laye
 # Epochs of pre-training on drawings of each size, in pixels: the coarse shapes come first, at half
 # the cost.
 PRETRAIN_STAGES = {64: 6, 96: 5}
+# Drawn larger and then resized, as the chapters do with the sample.
+PRETRAIN_SIZE = 128
+# Epochs in which the learning rate would fall to zero. Stopped at about 0.6 of its peak, a network
+# is not yet polished for its own kinds, and knows more of others.
+PRETRAIN_SCHEDULE = 24
 
 
 @dataclass(frozen=True)
@@ -201,10 +206,10 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=1200, stages=None):
     """
     stages = stages or PRETRAIN_STAGES
     set_seed(seed)
-    images, answers = _drawings(seed, pictures, max(stages))
+    images, answers = _drawings(seed, pictures, PRETRAIN_SIZE)
     held_out = len(answers) // 10
-    steps = sum(stages.values()) * -(-(len(answers) - held_out) // 32)  # batches of 32
-    base, model = _trait_reader(answers.shape[1], steps)
+    batches = -(-(len(answers) - held_out) // 32)
+    base, model = _trait_reader(answers.shape[1], PRETRAIN_SCHEDULE * batches)
     seconds = 0
     for size, epochs in stages.items():
         print(f"{size} pixels")
@@ -234,10 +239,9 @@ def _trait_reader(number, steps):
     front = [keras.Input((None, None, 3)), layers.RandomFlip("horizontal"), preprocessing_layer()]
     head = [layers.GlobalAveragePooling2D(), layers.Dropout(0.2), layers.Dense(number)]
     model = keras.Sequential([*front, base, *head])
-    warm_up = -(-steps // 20)
-    # Falls to one half, not to zero: polished for its own kinds, a network knows less of others.
+    warm_up = -(-steps // 40)
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, 2 * (steps - warm_up), warmup_target=4e-3, warmup_steps=warm_up
+        0.0, steps - warm_up, warmup_target=4e-3, warmup_steps=warm_up
     )
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=0.02),
