@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-import pytest
+from xdist.scheduler import LoadFileScheduling
 
 
 def pytest_configure(config):
@@ -13,8 +13,14 @@ def pytest_configure(config):
     config.add_cleanup(folder.cleanup)
 
 
-def pytest_collection_modifyitems(items):
-    """Keep in one process what builds on each other: all chapters, and the tests of a file."""
-    for item in items:
-        group = "chapters" if item.path.suffix == ".ipynb" else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+class _Scheduler(LoadFileScheduling):
+    """Keeps in one process what builds on each other: all chapters, and the tests of a file."""
+
+    def _split_scope(self, nodeid):
+        file = super()._split_scope(nodeid)
+        return "chapters" if file.endswith(".ipynb") else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Divide the tests between the processes."""
+    return _Scheduler(config, log)
