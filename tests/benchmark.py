@@ -122,11 +122,12 @@ def their_compile(model, optimizer="adam"):
 
 
 def their_small_model(*front):
+    """Build the network of chapters 2 to 4, with random layers on the full picture if any."""
     import keras
     from keras import layers
 
-    halved = [keras.Input((*SIZE, 3)), layers.AveragePooling2D(2)]
-    return their_compile(keras.Sequential([*halved, *front, *their_layers()]))
+    halved = [keras.Input((*SIZE, 3)), *front, layers.AveragePooling2D(2)]
+    return their_compile(keras.Sequential([*halved, *their_layers()]))
 
 
 def their_transfer_model(job, first_trainable=None):
