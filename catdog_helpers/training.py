@@ -214,9 +214,8 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, pictures=1200, stages=None):
     for size, epochs in stages.items():
         print(f"{size} pixels")
         resized = _resized(images, size)
-        train, validation = (
-            (resized[part], answers[part]) for part in (slice(held_out, None), slice(held_out))
-        )
+        train = resized[held_out:], answers[held_out:]
+        validation = resized[:held_out], answers[:held_out]
         history = fit(model, train, validation, epochs)
         seconds += history.train_seconds
     base.save_weights(path)

@@ -126,8 +126,8 @@ def their_small_model(*front):
     import keras
     from keras import layers
 
-    halved = [keras.Input((*SIZE, 3)), *front, layers.AveragePooling2D(2)]
-    return their_compile(keras.Sequential([*halved, *their_layers()]))
+    inputs, halving = keras.Input((*SIZE, 3)), layers.AveragePooling2D(2)
+    return their_compile(keras.Sequential([inputs, *front, halving, *their_layers()]))
 
 
 def their_transfer_model(job, first_trainable=None):
