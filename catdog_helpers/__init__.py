@@ -29,7 +29,7 @@ class CatdogError(Exception):
 
 
 @contextlib.contextmanager
-def _standard_error_muted():
+def standard_error_muted():
     """Send what native code writes to file descriptor 2 to nowhere, for a while."""
     saved = os.dup(2)
     try:
@@ -58,7 +58,7 @@ class _QuietTensorFlow:
             run_module = spec.loader.exec_module
 
             def exec_module(module):
-                with _standard_error_muted():
+                with standard_error_muted():
                     run_module(module)
                 # Every model compiles its own functions, and after the fifth in one notebook
                 # TensorFlow would warn of "retracing". It sets its level itself until here.

@@ -11,16 +11,18 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
-from catdog_helpers import CatdogError
+from catdog_helpers import CatdogError, standard_error_muted
 from catdog_helpers.data import CLASS_NAMES, IMAGE_SIZE, load_images
 
 DRAWN_WEIGHTS = Path(__file__).with_name("drawn_backbone.weights.h5")
 DRAWN_WIDTH = 0.35
 IMAGENET_SIZE, DRAWN_SIZE = 192, 96  # pixels
 # The last layer of MobileNetV2 that always stays as it is; fine-tuning trains those after it.
-CUT = "block_10_project_BN"
+CUT = "block_12_add"
 
 
 def compile_classifier(model, optimizer="adam"):
@@ -311,19 +313,56 @@ def unfreeze(model):
         layer.trainable = not isinstance(layer, layers.BatchNormalization)
 
 
-def extract_features(model, images, batch_size=32):
-    """Run pictures through a model once, batch by batch, and keep what comes out.
+def feature_extractor(model):
+    """Return a function that runs pictures through a model, with the weights that it has now.
+
+    Without a graphics card the work is done by LiteRT, which runs networks on phones: for
+    MobileNetV2 on two cores it takes a third of TensorFlow's time
+    (https://ai.google.dev/edge/litert). It folds the batch normalization into the convolutions.
 
     Parameters
     ----------
     model : keras.Model
-    images : array, shape (n, height, width, 3), values 0..255
+        One input and one output, of known sizes but for the number of pictures.
 
     Returns
     -------
-    float32 array, shape (n, ...)
+    callable
+        From (n, ...) inputs, such as pictures with values 0..255, to the float32 array (n, ...)
+        of the model's outputs at prediction.
     """
-    return model.predict(np.asarray(images), batch_size=batch_size, verbose=0)
+    if tf.config.list_physical_devices("GPU"):
+        return partial(model.predict, verbose=0)
+    with standard_error_muted():  # it greets, and the converter chats
+        interpreter = Interpreter(model_content=_as_litert(model), num_threads=os.cpu_count())
+        interpreter.allocate_tensors()
+    (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def extract(inputs):
+        outputs = np.empty((len(inputs), *result["shape"][1:]), "float32")
+        for i in range(len(inputs)):
+            one = np.ascontiguousarray(inputs[i : i + 1], "float32")
+            interpreter.set_tensor(entry["index"], one)
+            interpreter.invoke()
+            outputs[i] = interpreter.get_tensor(result["index"])[0]
+        return outputs
+
+    return extract
+
+
+def _as_litert(model):
+    """Convert a model for one picture at a time, its weights as constants: as fast as batches."""
+    weights = [
+        [variable.numpy() for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+
+    @tf.function(input_signature=[tf.TensorSpec((1, *model.input_shape[1:]), "float32")])
+    def predict(inputs):
+        return model.stateless_call(*weights, inputs, training=False)[0]
+
+    function = predict.get_concrete_function()
+    return tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()).convert()
 
 
 def extract_features_of_files(split, weights, image_size=IMAGE_SIZE, *, portion=500, map=map):
@@ -362,11 +401,11 @@ def extract_features_of_files(split, weights, image_size=IMAGE_SIZE, *, portion=
 
 
 def _pooled_features(split, weights, image_size):
-    return extract_features(_pooled_backbone(weights, image_size), load_images(split, image_size))
+    return _pooled_extractor(weights, image_size)(load_images(split, image_size))
 
 
 @cache
-def _pooled_backbone(weights, image_size):
+def _pooled_extractor(weights, image_size):
     """Build a backbone with pooling, once in each process."""
     backbone = build_backbone(weights, image_size)
-    return keras.Sequential([backbone, layers.GlobalAveragePooling2D()])
+    return feature_extractor(keras.Sequential([backbone, layers.GlobalAveragePooling2D()]))

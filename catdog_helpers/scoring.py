@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES
-from catdog_helpers.models import check_head, extract_features, flattened_layers, observed
+from catdog_helpers.models import check_head, flattened_layers, observed
 
 # From how many percent on an answer is called sure, and from how many it is given at all.
 SURE, LIKELY = 90, 60
@@ -82,7 +82,7 @@ def predict_probabilities(model, images, batch_size=32):
         If the model does not end in logits, see `models.check_head`.
     """
     check_head(model)
-    logits = extract_features(model, images, batch_size)
+    logits = model.predict(np.asarray(images), batch_size=batch_size, verbose=0)
     return softmax(logits.astype("float64"), axis=1)
 
 

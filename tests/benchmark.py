@@ -180,7 +180,9 @@ def their_features(job):
     import keras
 
     train, _, _ = their_datasets(job)
-    base = keras.applications.MobileNetV2((*SIZE, 3), include_top=False, weights=job.weights)
+    base = keras.applications.MobileNetV2(
+        (*SIZE, 3), include_top=False, weights=job.weights, pooling="avg"
+    )
     preprocess = keras.applications.mobilenet_v2.preprocess_input
     yield
     base.predict(train.map(lambda images, labels: preprocess(images)), verbose=0)
@@ -319,9 +321,8 @@ def our_features(job):
     from catdog_helpers import data, models
 
     train, _, _ = data.load_splits(job.photos)
-    backbone = models.build_backbone(job.weights)
     yield
-    models.extract_features(backbone, data.load_images(train))
+    models.extract_features_of_files(train, job.weights)
     yield Work(len(train))
 
 
@@ -332,11 +333,11 @@ def our_activations(job, backbone):
     from catdog_helpers import data, models
 
     train, validation, _ = data.load_splits(job.photos)
-    lower, _ = models.split_backbone(backbone)
+    extract = models.feature_extractor(models.split_backbone(backbone)[0])
     images = data.load_images(train)
-    both = [models.extract_features(lower, x) for x in (images, images[:, :, ::-1])]
+    both = [extract(x) for x in (images, images[:, :, ::-1])]
     labelled = np.concatenate(both), np.concatenate([train.labels, train.labels])
-    held_out = models.extract_features(lower, data.load_images(validation))
+    held_out = extract(data.load_images(validation))
     return labelled, (held_out, validation.labels)
 
 
@@ -363,12 +364,16 @@ def our_whole_model(backbone, head):
 
 def our_transfer_model(job):
     """Features once, then 20 epochs of the head: chapter 5 up to its transfer model."""
+    import keras
+    from keras import layers
+
     from catdog_helpers import models, training
 
     backbone = models.build_backbone(job.weights)
     _, upper = models.split_backbone(backbone)
+    extract = models.feature_extractor(keras.Sequential([upper, layers.GlobalAveragePooling2D()]))
     train, validation = (
-        (models.extract_features(upper, activations).mean(axis=(1, 2)), labels)
+        (extract(activations), labels)
         for activations, labels in our_activations(job, backbone)
     )
     head = our_head(train[0].shape[1])
@@ -397,7 +402,7 @@ def our_fine_tuning(job):
     models.unfreeze(upper)
     pool = layers.GlobalAveragePooling2D()
     top = keras.Sequential([keras.Input(train[0].shape[1:]), upper, pool, layers.Dense(2)])
-    models.compile_classifier(top, keras.optimizers.Adam(2e-5))
+    models.compile_classifier(top, keras.optimizers.Adam(3e-5))
     few = [tuple(array[:32] for array in pair) for pair in (train, validation)]
     training.fit(top, *few, 1, progress=False)
     yield

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from catdog_helpers import CatdogError, models, results
@@ -152,10 +153,34 @@ def test_augmentation_is_active_in_training_only():
 def test_the_backbone_is_frozen_and_its_halves_make_the_whole(backbone):
     images = black_and_white()
     lower, upper = models.split_backbone(backbone)
-    whole = models.extract_features(backbone, images, batch_size=1)
-    halves = models.extract_features(upper, models.extract_features(lower, images))
+    whole = backbone.predict(images, verbose=0)
+    halves = models.feature_extractor(upper)(models.feature_extractor(lower)(images))
     assert backbone.trainable_weights == []
     np.testing.assert_allclose(halves, whole, atol=1e-5)
+
+
+def test_features_do_not_depend_on_the_engine_and_never_on_augmentation(monkeypatch):
+    model = models.build_augmented(SIZE)
+    for weight in model.trainable_weights:
+        weight.assign(np.random.default_rng(0).normal(0, 0.1, weight.shape))
+    images = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3), dtype="uint8")
+    mirrored = images[:, :, ::-1]
+    expected = model.predict(mirrored, verbose=0)
+    extract = models.feature_extractor(model)
+    np.testing.assert_allclose(extract(mirrored), expected, rtol=1e-4)
+    assert extract(images[:0]).shape == (0, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+        np.testing.assert_array_equal(models.feature_extractor(model)(mirrored), expected)
+
+
+def test_a_feature_extractor_keeps_the_weights_of_its_moment():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    extract, inputs = models.feature_extractor(model), np.eye(4)
+    before = extract(inputs)
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    np.testing.assert_array_equal(extract(inputs), before)
+    assert not np.allclose(models.feature_extractor(model)(inputs), before)
 
 
 def test_fine_tuning_moves_the_top_and_nothing_else():

@@ -98,10 +98,10 @@ def short_mobilenet(input_tensor, alpha, include_top, weights):
     """Build a backbone with one block before the cut and one after it, which compile quickly."""
     assert not include_top
     x = layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False, name="Conv1")(input_tensor)
-    for name in ("block_10_project", "Conv_1"):
-        x = layers.DepthwiseConv2D(3, strides=2, padding="same", name=f"{name}_depthwise")(x)
-        x = layers.Conv2D(round(64 * alpha), 1, use_bias=False, name=name)(layers.ReLU()(x))
-        x = layers.BatchNormalization(name=f"{name}_BN")(x)
+    for name in (models.CUT, "Conv_1_bn"):
+        x = layers.DepthwiseConv2D(3, strides=2, padding="same")(x)
+        x = layers.Conv2D(round(64 * alpha), 1, use_bias=False)(layers.ReLU()(x))
+        x = layers.BatchNormalization(name=name)(x)
     backbone = keras.Model(keras.utils.get_source_inputs(input_tensor), x)
     if weights:
         backbone.load_weights(weights)
