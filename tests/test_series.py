@@ -15,6 +15,7 @@ import keras
 import nbformat
 import numpy as np
 import pytest
+import tensorflow as tf
 import trees
 from keras import layers
 
@@ -80,6 +81,7 @@ def run_series(folder, run_dir, seed, chapters=CHAPTERS, *, all_cells=False, **p
     parameters |= {"DATA": str(folder), "RUN_DIR": str(run_dir), "SEED": seed}
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
+        warnings.filterwarnings("ignore", ".*does not apply to tf.data functions")
         for chapter in chapters:
             run_chapter(chapter, parameters, all_cells=all_cells)
     return run_dir
@@ -132,17 +134,19 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def patch(tmp_path_factory):
-    """A short backbone of random weights in place of the one that the package ships."""
+    """A short backbone of random weights, and no graphs: few steps are done before one is built."""
     path = tmp_path_factory.mktemp("weights") / "random.weights.h5"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "DRAWN_WEIGHTS", path)
         patch.setattr(models, "DRAWN_SIZE", SIZE)
         patch.setattr(keras.applications, "MobileNetV2", short_mobilenet)
+        tf.config.run_functions_eagerly(True)
         keras.utils.set_random_seed(0)
         backbone = models.build_backbone("drawn", SIZE, pretrained=False)
         measure_statistics(backbone)
         backbone.save_weights(path)
         yield patch
+        tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
