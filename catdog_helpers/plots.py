@@ -121,7 +121,8 @@ def training_curves(histories, *, goal=None, description):
         left.yaxis.set_major_formatter(PERCENT)
         if goal is not None:
             left.axhline(goal / 100, color=COLORS["goal"], linestyle="--", label=f"goal {goal} %")
-        left.legend(loc="best", fontsize=9)
+    entries = axs[0, 0].get_legend_handles_labels()
+    figure.legend(*entries, loc="outside lower center", ncols=4, fontsize=9)
     return figure
 
 
@@ -138,7 +139,9 @@ def _curves(ax, history, metric):
 def _mark_best(ax, history):
     best = history.best_epoch
     value = history.metrics["val_accuracy"][best - 1]
-    ax.plot(best, value, "o", color=COLORS["validation"], label=f"best epoch: {best}")
+    ax.plot(best, value, "o", color=COLORS["validation"], label="best epoch")
+    place = {"xytext": (0, -8), "textcoords": "offset points", "ha": "center", "va": "top"}
+    ax.annotate(best, (best, value), fontsize=9, color=COLORS["validation"], **place)
 
 
 @mpl.rc_context(STYLE)

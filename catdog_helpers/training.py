@@ -1,5 +1,6 @@
 """Seeds, fitting and histories."""
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -23,6 +24,8 @@ PRETRAIN_SIZE = 128
 # Epochs in which the learning rate would fall to zero. Stopped at about 0.6 of its peak, a network
 # is not yet polished for its own kinds, and knows more of others.
 PRETRAIN_SCHEDULE = 24
+# Steps of a training that TensorFlow runs in one call. Small models would else wait for Python.
+STEPS_PER_CALL = 32
 
 
 @dataclass(frozen=True)
@@ -123,16 +126,34 @@ def fit(model, train, validation, epochs, *, progress=True):
     if len(inputs) == 0:
         raise CatdogError("the training set is empty: there is nothing to learn from")
     start = time.perf_counter()
-    record = model.fit(
-        inputs,
-        labels,
-        validation_data=validation,
-        epochs=epochs,
-        callbacks=[_Progress(epochs)] if progress else [],
-        shuffle=arrays,  # Keras warns when it is asked to shuffle a dataset
-        verbose=0,
-    )
+    with _many_steps_per_call(model):
+        record = model.fit(
+            inputs,
+            labels,
+            validation_data=validation,
+            epochs=epochs,
+            callbacks=[_Progress(epochs)] if progress else [],
+            shuffle=arrays,  # Keras warns when it is asked to shuffle a dataset
+            verbose=0,
+        )
     return History(record.history, time.perf_counter() - start)
+
+
+@contextlib.contextmanager
+def _many_steps_per_call(model):
+    """Set what ``compile`` would set for good: prediction would build a far larger graph."""
+
+    def set_steps(number):
+        model.steps_per_execution = number
+        model.train_function = model.test_function = None  # built for another number
+
+    # Over several graphics cards Keras 3.15 fails at the end of the data.
+    alone = model.distribute_strategy.num_replicas_in_sync == 1
+    set_steps(STEPS_PER_CALL if alone else 1)
+    try:
+        yield
+    finally:
+        set_steps(1)
 
 
 def augment(images, labels):

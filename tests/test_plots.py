@@ -45,7 +45,9 @@ def test_training_curves_mark_the_best_epoch_and_the_goal():
     figure = plots.training_curves({"first": HISTORY}, goal=52, description="Curves.")
     accuracy, loss = figure.axes
     labels = [line.get_label() for line in accuracy.lines]
-    assert labels == ["training", "validation", "best epoch: 2", "goal 52 %"]
+    assert labels == ["training", "validation", "best epoch", "goal 52 %"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == labels
+    assert [text.get_text() for text in accuracy.texts] == ["2"]
     assert accuracy.lines[1].get_ydata().tolist() == [0.5, 0.7, 0.65]
     assert accuracy.lines[2].get_xydata().tolist() == [[2, 0.7]]
     assert loss.lines[0].get_ydata().tolist() == [0.7, 0.6, 0.5]
@@ -145,7 +147,7 @@ def test_the_style_holds_whatever_the_user_has_set():
     accuracy = figure.axes[0]
     assert accuracy.lines[0].get_linewidth() == plots.STYLE["lines.linewidth"]
     assert accuracy.title.get_fontsize() == plots.STYLE["axes.titlesize"]
-    assert not accuracy.get_legend().get_frame_on()
+    assert not figure.legends[0].get_frame_on()
     assert {line.get_color() for line in accuracy.get_xgridlines()} == {plots.STYLE["grid.color"]}
     sizes = {text.get_fontsize() for text in accuracy.get_xticklabels()}
     assert sizes == {plots.STYLE["font.size"]}
