@@ -373,8 +373,7 @@ def our_transfer_model(job):
     _, upper = models.split_backbone(backbone)
     extract = models.feature_extractor(keras.Sequential([upper, layers.GlobalAveragePooling2D()]))
     train, validation = (
-        (extract(activations), labels)
-        for activations, labels in our_activations(job, backbone)
+        (extract(activations), labels) for activations, labels in our_activations(job, backbone)
     )
     head = our_head(train[0].shape[1])
     training.fit(head, train, validation, EPOCHS, progress=False)
