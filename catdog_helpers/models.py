@@ -314,7 +314,7 @@ def unfreeze(model):
 
 
 def feature_extractor(model):
-    """Return a function that runs pictures through a model, with the weights that it has now.
+    """Return a function that runs pictures through a model; make a new one after training.
 
     Without a graphics card the work is done by LiteRT, which runs networks on phones: for
     MobileNetV2 on two cores it takes a third of TensorFlow's time

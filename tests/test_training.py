@@ -48,6 +48,23 @@ def test_fit_returns_the_history_and_prints_few_lines(labelled, capsys):
     assert [line.split()[1] for line in lines] == ["1/6", "5/6", "6/6"]
 
 
+def test_many_steps_in_one_call_train_as_single_steps_do(labelled, monkeypatch):
+    dataset = tf.data.Dataset.from_tensor_slices(labelled).batch(8)
+    histories = []
+    for steps in (1, 3):  # in two epochs of four batches
+        monkeypatch.setattr(training, "STEPS_PER_CALL", steps)
+        training.set_seed(0)
+        layout = [keras.Input((SIZE, SIZE, 3)), layers.Flatten(), layers.Dense(2)]
+        model = models.compile_classifier(keras.Sequential(layout))
+        histories.append(training.fit(model, dataset, labelled, 2, progress=False))
+        assert model.steps_per_execution == 1
+        model.evaluate(*labelled, verbose=0)  # as if nothing had been set
+    one, three = (
+        [history.metrics[name] for name in sorted(history.metrics)] for history in histories
+    )
+    np.testing.assert_allclose(three, one, rtol=1e-6)
+
+
 def test_p26_an_empty_training_set_is_an_error(labelled):
     empty = tf.data.Dataset.from_tensor_slices(labelled).take(0).batch(8)
     with pytest.raises(CatdogError, match="empty"):
