@@ -46,10 +46,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Work:
-    """How many photos were worked on, and what to add to the seconds for epochs not run."""
+    """How many photos were worked on, and the seconds to add to those between the yields.
+
+    For epochs that were not run, or that the way has timed itself.
+    """
 
     photos: int = 0
-    not_run: float = 0.0
+    added: float = 0.0
 
 
 # --- The straightforward way. It must not import the package, which sets TensorFlow's options.
@@ -519,7 +522,7 @@ def measure(stage, way, job):
     next(steps)
     start = time.perf_counter()
     work = next(steps)
-    seconds = time.perf_counter() - start + work.not_run
+    seconds = time.perf_counter() - start + work.added
     return {"seconds": seconds, "photos": work.photos, "peak_memory": peak_memory()}
 
 

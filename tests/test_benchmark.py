@@ -82,7 +82,7 @@ def test_a_stage_for_each_photo_counts_milliseconds():
 def test_epochs_that_were_not_run_are_added(monkeypatch):
     def way(job):
         yield
-        yield benchmark.Work(photos=1, not_run=1000.0)
+        yield benchmark.Work(photos=1, added=1000.0)
 
     monkeypatch.setitem(benchmark.STAGES, "stub", benchmark.Stage("stub", None, way))
     assert 1000 < benchmark.measure("stub", "ours", None)["seconds"] < 1010

@@ -174,7 +174,8 @@ def test_features_do_not_depend_on_the_engine_and_never_on_augmentation(monkeypa
         np.testing.assert_array_equal(models.feature_extractor(model)(mirrored), expected)
 
 
-def test_a_feature_extractor_keeps_the_weights_of_its_moment():
+def test_a_feature_extractor_keeps_the_weights_of_its_moment(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
     extract, inputs = models.feature_extractor(model), np.eye(4)
     before = extract(inputs)

@@ -140,11 +140,11 @@ def patch(tmp_path_factory):
         patch.setattr(models, "DRAWN_WEIGHTS", path)
         patch.setattr(models, "DRAWN_SIZE", SIZE)
         patch.setattr(keras.applications, "MobileNetV2", short_mobilenet)
-        tf.config.run_functions_eagerly(True)
         keras.utils.set_random_seed(0)
         backbone = models.build_backbone("drawn", SIZE, pretrained=False)
         measure_statistics(backbone)
         backbone.save_weights(path)
+        tf.config.run_functions_eagerly(True)
         yield patch
         tf.config.run_functions_eagerly(False)
 
