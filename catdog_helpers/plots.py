@@ -22,12 +22,16 @@ COLORS = {
 MARKERS = {"cats": "o", "dogs": "^"}
 # Percent as in the text of the series, with a space: 95 %.
 PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
+# The figures of a text column. On a phone they shrink to half of it: type of 10 points is then as
+# high as 8 pixels, which can still be read.
+WIDTH = 6.4  # inches
 STYLE = {
-    "figure.dpi": 80,
+    "figure.dpi": 120,
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
-    "font.size": 11,
-    "axes.titlesize": 12,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "legend.fontsize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -57,7 +61,7 @@ class DescribedFigure(Figure):
 
 
 @mpl.rc_context(STYLE)
-def picture_grid(images, titles=None, *, columns=6, side=1.5, colors=None, description):
+def picture_grid(images, titles=None, *, columns=6, colors=None, description):
     """Show pictures in rows.
 
     Parameters
@@ -67,8 +71,6 @@ def picture_grid(images, titles=None, *, columns=6, side=1.5, colors=None, descr
     titles : sequence of str, optional
         One a picture.
     columns : int
-    side : float
-        Width of a picture in inches.
     colors : sequence of str, optional
         Colour of each title and frame.
     description : str
@@ -79,7 +81,8 @@ def picture_grid(images, titles=None, *, columns=6, side=1.5, colors=None, descr
     DescribedFigure
     """
     rows = max(1, math.ceil(len(images) / columns))
-    height = side + (0.3 if titles is not None else 0.05)
+    side = min(WIDTH / columns, 2)  # inches; larger ones would only show their pixels
+    height = side + (0.2 if titles is not None else 0.05)
     figure, axs = _subplots(rows, columns, (columns * side, rows * height), description)
     figure.picture_format = "jpeg"
     for ax in axs.flat:
@@ -110,7 +113,7 @@ def training_curves(histories, *, goal=None, description):
     -------
     DescribedFigure
     """
-    size = (9.5, 3.2 * len(histories))
+    size = (WIDTH, 2.4 * len(histories))
     figure, axs = _subplots(len(histories), 2, size, description, sharey="col")
     for (name, history), (left, right) in zip(histories.items(), axs, strict=True):
         _curves(left, history, "accuracy")
@@ -122,7 +125,7 @@ def training_curves(histories, *, goal=None, description):
         if goal is not None:
             left.axhline(goal / 100, color=COLORS["goal"], linestyle="--", label=f"goal {goal} %")
     entries = axs[0, 0].get_legend_handles_labels()
-    figure.legend(*entries, loc="outside lower center", ncols=4, fontsize=9)
+    figure.legend(*entries, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -160,19 +163,21 @@ def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
     -------
     DescribedFigure
     """
-    figure, ax = _axes((8, 1.1 + 0.5 * len(accuracies)), description)
+    figure, ax = _axes((WIDTH, 1 + 0.4 * len(accuracies)), description)
     ax.axvline(0.5, color=COLORS["train"], linestyle=":", label="guessing")
     ax.plot(
         list(accuracies.values()), list(accuracies), "o", color=COLORS["model"], label="accuracy"
     )
     for name, accuracy in accuracies.items():
-        place = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
-        ax.annotate(f"{100 * accuracy:.1f} %", (accuracy, name), fontsize=9, **place)
+        place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the dotted line
+        ax.annotate(f"{100 * accuracy:.1f} %", (accuracy, name), fontsize=9, bbox=paper, **place)
     _draw_intervals(ax, {n: intervals[n] for n in accuracies if n in (intervals or {})})
     _draw_goals(ax, {n: goals[n] for n in accuracies if n in (goals or {})})
     ax.set_ylim(len(accuracies) - 0.5, -0.6)  # the first model on top
+    ax.margins(x=0.08)  # room for the labels
     ax.xaxis.set_major_formatter(PERCENT)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
@@ -185,7 +190,7 @@ def _draw_intervals(ax, intervals):
 
 def _draw_goals(ax, goals):
     if goals:
-        style = {"color": COLORS["goal"], "markersize": 18, "markeredgewidth": 3}
+        style = {"color": COLORS["goal"], "markersize": 12, "markeredgewidth": 3}
         ax.plot([goal / 100 for goal in goals.values()], list(goals), "|", label="goal", **style)
 
 
@@ -240,7 +245,7 @@ def reliability_diagram(table, *, description):
     ax.margins(y=0.1)  # room for the counts
     ax.xaxis.set_major_formatter(PERCENT)
     ax.yaxis.set_major_formatter(PERCENT)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -261,11 +266,11 @@ def first_filters(kernels, *, description):
     filters = np.moveaxis(np.asarray(kernels), -1, 0)  # (n, height, width, 3)
     largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
     scaled = np.divide(filters, largest, out=np.zeros_like(filters), where=largest > 0)
-    return picture_grid(127.5 * (1 + scaled), columns=8, side=1, description=description)
+    return picture_grid(127.5 * (1 + scaled), columns=8, description=description)
 
 
 @mpl.rc_context(STYLE)
-def heat_overlays(images, maps, titles=None, *, columns=6, side=1.8, colors=None, description):
+def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, description):
     """Show pictures with a map of heat over each and a line around where it is above one half.
 
     Parameters
@@ -273,14 +278,14 @@ def heat_overlays(images, maps, titles=None, *, columns=6, side=1.8, colors=None
     images : sequence of arrays, shape (height, width, 3), values 0..255
     maps : sequence of float arrays, shape (height, width), values 0..1
         For example from `scoring.grad_cam`; where it is cold the picture shows through.
-    titles, columns, side, colors, description
+    titles, columns, colors, description
         See `picture_grid`.
 
     Returns
     -------
     DescribedFigure
     """
-    options = {"columns": columns, "side": side, "colors": colors, "description": description}
+    options = {"columns": columns, "colors": colors, "description": description}
     figure = picture_grid(images, titles, **options)
     for ax, heat in zip(figure.axes, maps, strict=False):
         ax.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.5 * heat)

@@ -199,6 +199,10 @@ def their_transfer(job):
     yield Work(len(job.files("train")), their_training(model, train, validation))
 
 
+def their_head_epoch(job):
+    return their_epoch(job, their_transfer_model(job))
+
+
 def their_fine_tuning(job):
     return their_epoch(job, their_transfer_model(job, first_trainable=100))
 
@@ -377,19 +381,35 @@ def our_whole_model(backbone, head):
     return models.compile_classifier(keras.Sequential(parts, name="transfer"), "sgd")
 
 
-def our_transfer_model(job):
-    """Features once, then 20 epochs of the head: chapter 5 up to its transfer model."""
+def our_pooled_features(job, backbone):
+    """Two pairs with labels, the mirror images of the training photos included."""
     import keras
     from keras import layers
 
+    from catdog_helpers import models
+
+    _, upper = models.split_backbone(backbone)
+    extract = models.feature_extractor(keras.Sequential([upper, layers.GlobalAveragePooling2D()]))
+    return [
+        (extract(activations), labels) for activations, labels in our_activations(job, backbone)
+    ]
+
+
+def our_head_epoch(job):
+    from catdog_helpers import models
+
+    train, validation = our_pooled_features(job, models.build_backbone(job.weights))
+    seconds = our_training(our_head(train[0].shape[1]), train, validation)
+    yield
+    yield Work(len(train[1]), seconds)
+
+
+def our_transfer_model(job):
+    """Features once, then 20 epochs of the head: chapter 5 up to its transfer model."""
     from catdog_helpers import models, training
 
     backbone = models.build_backbone(job.weights)
-    _, upper = models.split_backbone(backbone)
-    extract = models.feature_extractor(keras.Sequential([upper, layers.GlobalAveragePooling2D()]))
-    train, validation = (
-        (extract(activations), labels) for activations, labels in our_activations(job, backbone)
-    )
+    train, validation = our_pooled_features(job, backbone)
     head = our_head(train[0].shape[1])
     training.fit(head, train, validation, EPOCHS, progress=False)
     return our_whole_model(backbone, head)
@@ -495,6 +515,9 @@ STAGES = {
     ),
     "features": Stage(
         "features of the training photos", their_features, our_features, "ours on 192 pixels"
+    ),
+    "head": Stage(
+        "head epoch, frozen backbone", their_head_epoch, our_head_epoch, "ours: on features"
     ),
     "transfer": Stage(
         "transfer learning", their_transfer, our_transfer, f"{TWENTY}; ours: also mirror images"
