@@ -1,8 +1,11 @@
 """Settings of the whole test session, the notebooks under ``--nbval`` included."""
 
+import functools
 import os
 import tempfile
 
+from jupyter_client import KernelManager
+from nbval import kernel
 from xdist.scheduler import LoadFileScheduling
 
 
@@ -11,6 +14,10 @@ def pytest_configure(config):
     folder = tempfile.TemporaryDirectory(prefix="catdog-", ignore_cleanup_errors=True)
     os.environ["CATDOG_ROOT"] = folder.name
     config.add_cleanup(folder.cleanup)
+    if os.name == "posix":
+        # Over TCP, a chapter's kernel now and then found its port taken by a test beside it.
+        sockets = {"transport": "ipc", "ip": os.path.join(folder.name, "kernel")}
+        kernel.KernelManager = functools.partial(KernelManager, **sockets)
 
 
 class _Scheduler(LoadFileScheduling):
