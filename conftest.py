@@ -10,12 +10,12 @@ from xdist.scheduler import LoadFileScheduling
 
 
 def pytest_configure(config):
-    """Let the notebooks leave their run in a temporary folder, not in the user's own."""
+    """Let the notebooks leave their run, and their kernels' sockets, in a temporary folder."""
     folder = tempfile.TemporaryDirectory(prefix="catdog-", ignore_cleanup_errors=True)
     os.environ["CATDOG_ROOT"] = folder.name
     config.add_cleanup(folder.cleanup)
     if os.name == "posix":
-        # Over TCP, a chapter's kernel now and then found its port taken by a test beside it.
+        # Over TCP, a test that runs beside a chapter could take the port that its kernel was given.
         sockets = {"transport": "ipc", "ip": os.path.join(folder.name, "kernel")}
         kernel.KernelManager = functools.partial(KernelManager, **sockets)
 
