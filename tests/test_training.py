@@ -48,6 +48,15 @@ def test_fit_returns_the_history_and_prints_few_lines(labelled, capsys):
     assert [line.split()[1] for line in lines] == ["1/6", "5/6", "6/6"]
 
 
+def test_an_accuracy_is_the_very_share_that_was_counted(capsys):
+    inputs, labels = np.zeros((400, 1)), np.repeat([0, 1], [387, 13])
+    network = [keras.Input((1,)), layers.Dense(2, kernel_initializer="zeros")]
+    model = models.compile_classifier(keras.Sequential(network), keras.optimizers.SGD(0.0))
+    history = training.fit(model, (inputs, labels), (inputs, labels), 1)
+    assert history.metrics["val_accuracy"] == [387 / 400]
+    assert "validation 96.8%" in capsys.readouterr().out
+
+
 def test_many_steps_in_one_call_train_as_single_steps_do(labelled, monkeypatch):
     dataset = tf.data.Dataset.from_tensor_slices(labelled).batch(8)
     histories = []
