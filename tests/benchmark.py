@@ -356,8 +356,8 @@ def our_activations(job, backbone):
     train, validation, _ = data.load_splits(job.photos)
     extract = models.feature_extractor(models.split_backbone(backbone)[0])
     images = data.load_images(train)
-    both = [extract(x) for x in (images, images[:, :, ::-1])]
-    labelled = np.concatenate(both), np.concatenate([train.labels, train.labels])
+    activations = extract(np.concatenate([images, images[:, :, ::-1]]))
+    labelled = activations, np.concatenate([train.labels, train.labels])
     held_out = extract(data.load_images(validation))
     return labelled, (held_out, validation.labels)
 
