@@ -356,7 +356,7 @@ def our_activations(job, backbone):
     train, validation, _ = data.load_splits(job.photos)
     extract = models.feature_extractor(models.split_backbone(backbone)[0])
     images = data.load_images(train)
-    activations = extract(np.concatenate([images, images[:, :, ::-1]]))
+    activations = np.concatenate([extract(each) for each in (images, images[:, :, ::-1])])
     labelled = activations, np.concatenate([train.labels, train.labels])
     held_out = extract(data.load_images(validation))
     return labelled, (held_out, validation.labels)
