@@ -10,7 +10,7 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 
 from catdog_helpers import CatdogError
-from catdog_helpers.data import CLASS_NAMES
+from catdog_helpers.data import CLASS_NAMES, batch_arrays
 from catdog_helpers.models import check_head, flattened_layers, observed
 
 # From how many percent on an answer is called sure, and from how many it is given at all.
@@ -83,7 +83,7 @@ def predict_probabilities(model, images, batch_size=8):
         If the model does not end in logits, see `models.check_head`.
     """
     check_head(model)
-    logits = model.predict(np.asarray(images), batch_size=batch_size, verbose=0)
+    logits = model.predict(batch_arrays(np.asarray(images), batch_size), verbose=0)
     return softmax(logits.astype("float64"), axis=1)
 
 

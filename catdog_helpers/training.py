@@ -14,6 +14,7 @@ from keras import layers
 from PIL import Image
 
 from catdog_helpers import CatdogError, sample
+from catdog_helpers.data import batch_arrays
 from catdog_helpers.models import DRAWN_WEIGHTS, DRAWN_WIDTH, preprocessing_layer
 
 # Epochs of pre-training on drawings of each size, in pixels: the coarse shapes come first, at half
@@ -127,19 +128,20 @@ def fit(model, train, validation, epochs, *, progress=True):
     CatdogError
         If a set is empty: Keras itself would return an empty history with a warning.
     """
-    arrays = isinstance(train, tuple)
-    inputs, labels = train if arrays else (train, None)
-    if len(inputs) == 0:
+    if isinstance(train, tuple):
+        train = batch_arrays(train, shuffle=True)
+    if isinstance(validation, tuple):
+        validation = batch_arrays(validation)
+    if len(train) == 0:
         raise CatdogError("the training set is empty: there is nothing to learn from")
     start = time.perf_counter()
     with _many_steps_per_call(model):
         record = model.fit(
-            inputs,
-            labels,
+            train,
             validation_data=validation,
             epochs=epochs,
             callbacks=[_Progress(epochs)] if progress else [],
-            shuffle=arrays,  # Keras warns when it is asked to shuffle a dataset
+            shuffle=False,  # a dataset does its own, and Keras would warn
             verbose=0,
         )
     seconds = time.perf_counter() - start

@@ -333,6 +333,31 @@ def test_pictures_in_memory_are_decoded_once(splits, monkeypatch):
     assert len(read) == 20
 
 
+def test_arrays_are_batched_in_order_or_in_a_new_one_in_every_pass():
+    arrays = np.arange(20).reshape(10, 2), np.arange(10)
+    batches = list(data.batch_arrays(arrays, 4))
+    assert [len(labels) for _, labels in batches] == [4, 4, 2]
+    for together, array in zip(one_pass(batches), arrays, strict=True):
+        np.testing.assert_array_equal(together, array)
+    shuffled = data.batch_arrays(arrays, 4, shuffle=True)
+    (rows, labels), (_, later) = one_pass(shuffled), one_pass(shuffled)
+    np.testing.assert_array_equal(rows, arrays[0][labels])  # they stay together
+    assert sorted(labels) == sorted(later) == list(range(10))
+    assert labels.tolist() != later.tolist()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_no_pass_waits_for_the_thread_that_tunes(splits, streamed, request):
+    if streamed:
+        request.getfixturevalue("little_memory")
+    for dataset in (
+        data.make_dataset(splits[0], image_size=20, shuffle=True),
+        data.batch_arrays(np.zeros((8, 2)), shuffle=True),
+    ):
+        made_of_it = dataset.unbatch().map(lambda *row: row).batch(2).prefetch(1)
+        assert made_of_it.options().autotune.enabled is False
+
+
 def test_p10_names_in_any_script_can_be_trained_on(tree):
     trees.put(tree / "train" / "cats" / "\u043a\u043e\u0442\n.jpg")
     train, *_ = data.load_splits(tree)

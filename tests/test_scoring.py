@@ -49,6 +49,18 @@ def test_p14_the_score_agrees_with_evaluate(brightness_model, pictures):
     assert score.accuracy == pytest.approx(evaluated, abs=1e-6) == pytest.approx(37 / 40)
 
 
+def test_pictures_reach_keras_as_a_dataset_that_nothing_holds_up(
+    brightness_model, pictures, monkeypatch
+):
+    seen = []
+    predict = brightness_model.predict
+    monkeypatch.setattr(
+        brightness_model, "predict", lambda x, **options: [seen.append(x), predict(x, **options)][1]
+    )
+    scoring.predict_probabilities(brightness_model, pictures[0])
+    assert [each.options().autotune.enabled for each in seen] == [False]
+
+
 def test_p16_softmax_is_applied_once(brightness_model, pictures):
     images, _ = pictures
     eight = np.concatenate([images[:4], images[-4:]])
