@@ -1,6 +1,7 @@
 """Fitting, histories and the random warp."""
 
 import dataclasses
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -48,16 +49,11 @@ def test_fit_returns_the_history_and_prints_few_lines(labelled, capsys):
     assert [line.split()[1] for line in lines] == ["1/6", "5/6", "6/6"]
 
 
-def test_arrays_reach_keras_as_datasets_that_nothing_holds_up(labelled, monkeypatch):
-    seen = []
-
-    def fit(model, train, *, validation_data, **options):
-        seen.extend([train, validation_data])
-        return keras_fit(model, train, validation_data=validation_data, **options)
-
-    keras_fit = keras.Model.fit
-    monkeypatch.setattr(keras.Model, "fit", fit)
-    training.fit(models.build_first(SIZE), labelled, labelled, 1, progress=False)
+def test_arrays_reach_keras_as_datasets_that_nothing_holds_up(labelled):
+    model = models.build_first(SIZE)
+    with patch.object(model, "fit", wraps=model.fit) as fit:
+        training.fit(model, labelled, labelled, 1, progress=False)
+    seen = [*fit.call_args.args, fit.call_args.kwargs["validation_data"]]
     assert [each.options().autotune.enabled for each in seen] == [False, False]
     orders = [np.concatenate([labels for _, labels in each]).tolist() for each in seen]
     assert orders[1] == labelled[1].tolist() == sorted(orders[0]) != orders[0]
