@@ -223,7 +223,10 @@ def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, 
 
 
 def batch_arrays(arrays, batch_size=32, *, shuffle=False):
-    """Make a ``tf.data.Dataset`` of batches from arrays, as Keras does itself, but not held up.
+    """Make a ``tf.data.Dataset`` of batches from arrays.
+
+    Those that Keras 3.15 makes itself have one order for all epochs once a seed is set, and wait
+    for TensorFlow's tuning.
 
     Parameters
     ----------
