@@ -4,6 +4,7 @@ import functools
 import os
 import tempfile
 
+import pytest
 from jupyter_client import KernelManager
 from nbval import kernel
 from xdist.scheduler import LoadFileScheduling
@@ -18,6 +19,11 @@ def pytest_configure(config):
         # Over TCP, a test that runs beside a chapter could take the port that its kernel was given.
         sockets = {"transport": "ipc", "ip": os.path.join(folder.name, "kernel")}
         kernel.KernelManager = functools.partial(KernelManager, **sockets)
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Use two processes for the whole suite, none beside this one for tests that are named."""
+    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
 
 
 class _Scheduler(LoadFileScheduling):

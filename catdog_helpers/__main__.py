@@ -1,4 +1,4 @@
-"""The command line: check pictures, draw the sample, ask a model about photos, pre-train."""
+"""The command line: check images, draw the sample, predict photos, pre-train the backbone."""
 
 import argparse
 import sys
@@ -8,12 +8,9 @@ from catdog_helpers import CatdogError
 
 
 def main(arguments=None):
-    """Run one command.
+    """Run one command and return its exit code.
 
-    Returns
-    -------
-    int
-        Exit code: 0 all well, 1 a check failed or a file is bad, 2 wrong usage.
+    0 means all well, 1 that a check failed or a file is bad, 2 wrong usage.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -27,7 +24,7 @@ def _parser():
     parser = argparse.ArgumentParser(prog="python -m catdog_helpers", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("check", help="look a folder or archive of pictures over")
+    command = commands.add_parser("check", help="check the images of a folder or archive")
     command.add_argument("path", metavar="PATH")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     command.set_defaults(command=_check)
@@ -56,7 +53,7 @@ def _parser():
 
 
 def _check(options):
-    from catdog_helpers.checks import check, report_lines
+    from catdog_helpers.files.checks import check, report_lines
 
     report = check(options.path)
     print(report.to_json() if options.json else "\n".join(report_lines(report)))
@@ -64,7 +61,7 @@ def _check(options):
 
 
 def _sample(options):
-    from catdog_helpers import sample
+    from catdog_helpers.drawing import draw, sample
 
     if (options.folder is None) == (options.sheet is None):
         print("give a FOLDER for the data set, or --sheet FILE.png", file=sys.stderr)
@@ -73,34 +70,35 @@ def _sample(options):
         print(f"the sample lies in {sample.make_sample(options.folder, options.seed)}")
         return 0
     if Path(options.sheet).exists():
-        raise CatdogError(f"{options.sheet} is there already; give another name")
+        raise CatdogError(f"{options.sheet} exists already; give another name")
     try:
-        sample.contact_sheet(seed=options.seed).save(options.sheet)
+        draw.contact_sheet(seed=options.seed).save(options.sheet)
     except OSError as error:
-        raise CatdogError(f"{options.sheet} can't be written: {error}") from error
+        raise CatdogError(f"{options.sheet} cannot be written: {error}") from error
     return 0
 
 
 def _predict(options):
-    from catdog_helpers.checks import PHOTO_FORMATS, read_picture, shown
+    from catdog_helpers.data import load_photo
+    from catdog_helpers.files.paths import printable
     from catdog_helpers.scoring import describe, predict_probabilities
 
-    model, image_size = _classifier(options.model)
+    model, image_size = _load_classifier(options.model)
     exit_code = 0
     for path in options.photos:
         try:
-            image = read_picture(path, image_size, PHOTO_FORMATS)
+            photo = load_photo(path, image_size)
         except CatdogError as error:
             print(error, file=sys.stderr)
             exit_code = 1
         else:
-            probabilities = predict_probabilities(model, image[None])[0]
-            print(f"{shown(path)}: {describe(probabilities)}", flush=True)
+            (probabilities,) = predict_probabilities(model, photo)
+            print(f"{printable(path)}: {describe(probabilities)}", flush=True)
     return exit_code
 
 
-def _classifier(path):
-    """Load a model that tells cats from dogs; return it with the side of its pictures."""
+def _load_classifier(path):
+    """Load a model that tells cats from dogs; return it with the side of its images."""
     from catdog_helpers.models import check_head
     from catdog_helpers.results import load_model
 
@@ -113,31 +111,26 @@ def _classifier(path):
         case (_, int(height), width, 3) if height == width:
             return model, height
         case shape:
-            reason = f"it takes {shape}, not square colour pictures"
+            reason = f"it takes {shape}, not square color images"
             raise CatdogError(f"{path} is no model of this series: {reason}")
 
 
 def _pretrain(options):
-    from catdog_helpers import training
     from catdog_helpers.models import DRAWN_WEIGHTS
+    from catdog_helpers.pretraining import pretrain
 
-    path = DRAWN_WEIGHTS if options.to is None else _new_weights_file(options.to)
-    accuracy, seconds = training.pretrain(path, seed=options.seed)
-    print(f"accuracy on held-out drawings of other animals: {accuracy:.1%}")
+    path = Path(options.to or DRAWN_WEIGHTS)
+    if options.to:  # what would fail after the training fails before it
+        if not path.name.endswith(".weights.h5"):
+            raise CatdogError(f"{path} is no name for weights: end it in .weights.h5")
+        if path.exists():
+            raise CatdogError(f"{path} exists already; give another name")
+        if not path.parent.is_dir():
+            raise CatdogError(f"{path} cannot be written: there is no folder {path.parent}")
+    accuracy, seconds = pretrain(path, seed=options.seed)
+    print(f"accuracy on validation drawings of other animals: {accuracy:.1%}")
     print(f"{seconds:.0f} s of training, {path.stat().st_size / 1e6:.2f} MB in {path}")
     return 0
-
-
-def _new_weights_file(name):
-    """Refuse a file that could not be written, or would be written over, after the training."""
-    path = Path(name)
-    if not path.name.endswith(".weights.h5"):
-        raise CatdogError(f"{path} is no name for weights: end it in .weights.h5")
-    if path.exists():
-        raise CatdogError(f"{path} is there already; give another name")
-    if not path.parent.is_dir():
-        raise CatdogError(f"{path} can't be written: there is no folder {path.parent}")
-    return path
 
 
 if __name__ == "__main__":

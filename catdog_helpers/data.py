@@ -1,7 +1,6 @@
-"""Where pictures come from, which file is in which split, and datasets made from those lists."""
+"""A source's splits, and arrays and datasets made from them."""
 
 import contextlib
-import hashlib
 from dataclasses import dataclass, replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -10,16 +9,21 @@ import numpy as np
 import psutil
 
 from catdog_helpers import CatdogError
-from catdog_helpers.checks import CLASS_NAMES, SPLIT_NAMES, Problem, check, read_picture, shown
-from catdog_helpers.download import cache_folder, fetch
+from catdog_helpers.drawing import sample
+from catdog_helpers.files.checks import check
+from catdog_helpers.files.download import fetch
+from catdog_helpers.files.images import PHOTO_FORMATS, read_image
+from catdog_helpers.files.layouts import CLASS_NAMES, SPLIT_NAMES, Problem
+from catdog_helpers.files.paths import cache_folder, counted, printable
+from catdog_helpers.quiet_tensorflow import tf
 
 IMAGE_SIZE = 160
-# Decoded pictures stay in memory while one split takes at most this share of what is free: the
+# Decoded images stay in memory while one split takes at most this share of what is free: the
 # other splits, the model and its gradients need room too.
 MEMORY_SHARE = 0.3
-CHECK = "python -m catdog_helpers check PATH"
-PROCESS_CGROUP = Path("/proc/self/cgroup")
-CGROUPS = Path("/sys/fs/cgroup")
+_CGROUP = Path("/sys/fs/cgroup")
+_CHECK = "python -m catdog_helpers check PATH"
+_LISTED = 10  # problems that a chapter shows before it says how many more there are
 
 
 @dataclass(frozen=True)
@@ -49,18 +53,18 @@ class Split:
         return len(self.paths)
 
     def counts(self):
-        """Count the pictures of each class, as ``{class name: number}``."""
-        numbers = np.bincount(self.labels, minlength=len(self.class_names))
-        return dict(zip(self.class_names, numbers.tolist(), strict=True))
+        """Count the images of each class, as ``{class name: n}``."""
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
 
-    def portions(self, size):
-        """Cut the list into lists of at most ``size`` pictures."""
+    def chunks(self, size):
+        """Cut the list into lists of at most ``size`` images."""
         cuts = [slice(start, start + size) for start in range(0, len(self), size)]
         return [replace(self, paths=self.paths[cut], labels=self.labels[cut]) for cut in cuts]
 
 
 def load_splits(source, *, skip=False):
-    """Find the pictures of a source, check them, and list which file is in which split.
+    """Find the images of a source, check them, and list which file is in which split.
 
     Parameters
     ----------
@@ -81,76 +85,53 @@ def load_splits(source, *, skip=False):
     CatdogError
         If the source cannot be had, or has errors that are not to be skipped.
     """
-    report = check(_locate(source), reuse=True)
-    pictures = {p.path.relative_to(report.root).as_posix(): p for p in report.pictures}
+    report = check(_locate(source))
+    images = {image.path.relative_to(report.root).as_posix(): image for image in report.images}
     bad = {error.path: error for error in report.errors}
-    skippable = bad.keys() <= pictures.keys()
+    skippable = bad.keys() <= images.keys()
     if bad and not (skip and skippable):
-        raise CatdogError(_error_text(report, skippable))
-    print(*_listed("warning", report.warnings), *_listed("left out", report.errors), sep="", end="")
-    return tuple(_split(name, pictures, bad) for name in SPLIT_NAMES)
-
-
-def _listed(grade, problems, most=10):
-    """Return a line for each problem, and one more where there are too many for a notebook."""
-    lines = [f"{grade}: {problem}\n" for problem in problems[:most]]
-    if len(problems) > most:
-        lines.append(f"{grade}: {len(problems) - most} more, listed by {CHECK}\n")
-    return lines
+        listed = "; ".join(map(str, report.errors[:_LISTED]))
+        more = f"; and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
+        leave_out = ", or leave these files out (SKIP_BAD_FILES = True in a chapter)"
+        raise CatdogError(
+            f"{counted(len(report.errors), 'error')} in {printable(report.root)}: {listed}{more}. "
+            f"Fix them ({_CHECK} lists all){leave_out if skippable else ''}"
+        )
+    for grade, problems in (("warning", report.warnings), ("left out", report.errors)):
+        for problem in problems[:_LISTED]:
+            print(f"{grade}: {problem}")
+        if len(problems) > _LISTED:
+            print(f"{grade}: {len(problems) - _LISTED} more, listed by {_CHECK}")
+    return tuple(_split(name, images, bad) for name in SPLIT_NAMES)
 
 
 def _locate(source):
     """Return the folder or archive that a source names."""
     if source == "photos":
         return fetch()
-    if source == "sample":
-        return _sample_folder()
+    if source == "sample":  # drawn anew when the code that draws it has changed
+        return sample.make_sample(cache_folder() / f"sample-{sample.code_hash()}", seed=0)
     if not Path(source).expanduser().exists():
         raise CatdogError(
-            f"no data source {shown(source)}: there are sample, photos, and the path of a "
+            f"no data source {printable(source)}: there are sample, photos, and the path of a "
             "folder or zip archive of your own"
         )
     return source
 
 
-def _sample_folder():
-    """Return the sample in the cache; drawn anew when the code that draws it has changed."""
-    from catdog_helpers import sample
-
-    version = hashlib.sha256(Path(sample.__file__).read_bytes()).hexdigest()[:12]
-    return sample.make_sample(cache_folder() / f"sample-{version}", seed=0)
-
-
-def _error_text(report, skippable, most=10):
-    """Put the errors of a report and the way out on one line."""
-    listed = "; ".join(map(str, report.errors[:most]))
-    more = f"; and {len(report.errors) - most} more" if len(report.errors) > most else ""
-    way_out = ", or leave these files out (SKIP_BAD_FILES = True in a chapter)" if skippable else ""
-    return (
-        f"{len(report.errors)} errors in {shown(report.root)}: {listed}{more}. Mend them "
-        f"({CHECK} lists all){way_out}"
-    )
-
-
-def _split(name, pictures, bad):
-    mine = [(key, p) for key, p in pictures.items() if p.split == name]
-    good = sorted((p for key, p in mine if key not in bad), key=lambda p: p.label)
+def _split(name, images, bad):
+    mine = [(key, image) for key, image in images.items() if image.split == name]
+    good = sorted((image for key, image in mine if key not in bad), key=lambda each: each.label)
     skipped = tuple(bad[key] for key, _ in mine if key in bad)
-    labels = np.array([p.label for p in good], dtype="int32")
-    split = Split(name, tuple(p.path for p in good), labels, skipped=skipped)
+    labels = np.array([image.label for image in good], dtype="int32")
+    split = Split(name, tuple(image.path for image in good), labels, skipped=skipped)
     if 0 in split.counts().values():
         raise CatdogError(f"without the bad files {name} has only {split.counts()}")
     return split
 
 
 def load_images(split, image_size=IMAGE_SIZE):
-    """Decode all pictures of a split once, in parallel.
-
-    Parameters
-    ----------
-    split : Split
-    image_size : int
-        Side of the square that every picture is resized to.
+    """Decode all images of a split once, in parallel, each resized to a square.
 
     Returns
     -------
@@ -164,23 +145,31 @@ def load_images(split, image_size=IMAGE_SIZE):
     needed, free = _bytes_needed(split, image_size), free_memory()
     if needed > free:
         raise CatdogError(
-            f"{len(split)} pictures of {split.name} take {needed / 1e9:.1f} GB, and "
-            f"{free / 1e9:.1f} GB of memory are free; use make_dataset, which reads in portions"
+            f"{len(split)} images of {split.name} take {needed / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB of memory are free; use make_dataset, which reads in batches"
         )
     images = np.empty((len(split), image_size, image_size, 3), dtype="uint8")
 
     def load(index):
-        images[index] = read_picture(split.paths[index], image_size)
+        images[index] = read_image(split.paths[index], image_size)
 
     with ThreadPool() as pool:
         pool.map(load, range(len(split)))
     return images
 
 
+def load_photo(path, image_size=IMAGE_SIZE):
+    """Decode one photo of the user's own, which may come in more formats than a data set.
+
+    Returns and raises as `load_images` does, with n = 1.
+    """
+    return read_image(path, image_size, PHOTO_FORMATS)[np.newaxis]
+
+
 def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, seed=0):
     """Make a ``tf.data.Dataset`` of (images, labels) batches from a list of files.
 
-    Pictures are decoded once and kept in memory as uint8 while they take at most
+    Images are decoded once and kept in memory as uint8 while they take at most
     ``MEMORY_SHARE`` of what is free; otherwise every pass decodes them anew, and a printed
     line says so. The batches are the same either way.
 
@@ -188,38 +177,47 @@ def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, 
     ----------
     split : Split
     image_size : int
-        Side of the square that every picture is resized to.
+        Side of the square that every image is resized to.
     batch_size : int
     shuffle : bool
-        Take the pictures in a new order in every pass.
+        Take the images in a new order in every pass; the same seed gives the same orders.
     seed : int
-        The same seed gives the same orders.
 
     Returns
     -------
     tf.data.Dataset of (uint8 (batch, image_size, image_size, 3), int32 (batch,))
         Images with values 0..255, and labels.
+
+    Raises
+    ------
+    CatdogError
+        If a file cannot be decoded (while the dataset is read, where it decodes in every pass).
     """
-    import tensorflow as tf
 
     def read(index):
-        return read_picture(split.paths[index], image_size)
+        return read_image(split.paths[index], image_size)
 
     def decode(index):
         image = tf.numpy_function(read, [index], tf.uint8, stateful=False)
         return tf.ensure_shape(image, (image_size, image_size, 3)), labels[index]
 
     labels = tf.constant(split.labels)
-    pictures = _untuned(tf.data.Dataset.range(len(split)))
-    in_memory = _fits_in_memory(split, image_size)
+    images = _untuned(tf.data.Dataset.range(len(split)))
+    needed, free = _bytes_needed(split, image_size), free_memory()
+    in_memory = needed <= MEMORY_SHARE * free
     if in_memory:
-        pictures = pictures.map(decode, num_parallel_calls=tf.data.AUTOTUNE).cache()
-        pictures.reduce(0, lambda count, _: count + 1)  # decodes now, not in the first epoch
+        images = images.map(decode, num_parallel_calls=tf.data.AUTOTUNE).cache()
+        images.reduce(0, lambda count, _: count + 1)  # decodes now, not in the first epoch
     if shuffle:
-        pictures = pictures.shuffle(len(split), seed=seed)
+        images = images.shuffle(len(split), seed=seed)
     if not in_memory:
-        pictures = pictures.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    return pictures.batch(batch_size).prefetch(2)
+        print(
+            f"{split.name}: {len(split)} images take {needed / 1e9:.1f} GB, more than "
+            f"{MEMORY_SHARE:.0%} of {free / 1e9:.1f} GB of free memory; "
+            "every pass decodes them anew"
+        )
+        images = images.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return images.batch(batch_size).prefetch(2)
 
 
 def batch_arrays(arrays, batch_size=32, *, shuffle=False):
@@ -234,13 +232,7 @@ def batch_arrays(arrays, batch_size=32, *, shuffle=False):
     batch_size : int
     shuffle : bool
         Take the rows in a new order in every pass; `training.set_seed` repeats the orders.
-
-    Returns
-    -------
-    tf.data.Dataset of arrays (batch, ...)
     """
-    import tensorflow as tf
-
     rows = _untuned(tf.data.Dataset.from_tensor_slices(arrays))
     if shuffle:
         rows = rows.shuffle(len(rows))
@@ -255,8 +247,6 @@ def _untuned(dataset):
     ``Model::OptimizeLoop`` and ``CancellationManager::StartCancel``). A pass of 1.2 s can so take
     2.5 s.
     """
-    import tensorflow as tf
-
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
@@ -266,27 +256,16 @@ def _bytes_needed(split, image_size):
     return len(split) * image_size * image_size * 3
 
 
-def _fits_in_memory(split, image_size):
-    needed, free = _bytes_needed(split, image_size), free_memory()
-    if needed <= MEMORY_SHARE * free:
-        return True
-    print(
-        f"{split.name}: {len(split)} pictures take {needed / 1e9:.1f} GB, more than "
-        f"{MEMORY_SHARE:.0%} of {free / 1e9:.1f} GB of free memory; every pass decodes them anew"
-    )
-    return False
-
-
 def free_memory():
     """Return the bytes of memory that are free, within the limit of a container if there is one.
 
-    Limits are read as Linux gives them (cgroup v2,
+    psutil does not know that limit; a server for classes often gives each student 1 or 2 GB of a
+    large machine. It is read as Linux shows it inside a container (cgroup v2,
     https://docs.kernel.org/admin-guide/cgroup-v2.html); file caches count as free.
     """
     free = psutil.virtual_memory().available
     with contextlib.suppress(OSError, ValueError):  # another system, or no limit ("max")
-        group = CGROUPS / PROCESS_CGROUP.read_text().strip().rpartition("::/")[2]
-        limit = int((group / "memory.max").read_text())
-        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        limit = int((_CGROUP / "memory.max").read_text())
+        facts = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
         free = min(free, limit - int(facts["anon"]))
     return free

@@ -1,4 +1,8 @@
-"""Figures only: takes numbers and pictures, returns figures that carry their own description."""
+"""Figures only: from numbers and images to figures that carry their own description.
+
+Every function takes a ``description``, a sentence that says what there is to see for readers who
+cannot see it, and returns a `DescribedFigure`.
+"""
 
 import io
 import math
@@ -9,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import ConfusionMatrixDisplay
 
-# Okabe and Ito's palette, told apart with every common kind of colour vision:
+# Okabe and Ito's palette, told apart with every common kind of color vision:
 # https://jfly.uni-koeln.de/color/
 COLORS = {
     "cats": "#D55E00",
@@ -43,48 +47,46 @@ STYLE = {
 
 
 class DescribedFigure(Figure):
-    """A figure with a description for readers who can't see it.
+    """A figure with a description for readers who cannot see it.
 
     Shown as the last value of a notebook cell, it is drawn once, with the description as its
-    alternative text: lines as PNG, pictures as JPEG, which takes a fifth of the space.
+    alternative text: lines as PNG, images as JPEG, which takes a fifth of the space.
     """
 
-    description = ""
-    picture_format = "png"
+    image_format = "png"
+
+    def __init__(self, description, size):
+        super().__init__(figsize=size)
+        self.description = description
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         buffer = io.BytesIO()
-        self.savefig(buffer, format=self.picture_format)
-        kind = f"image/{self.picture_format}"
+        self.savefig(buffer, format=self.image_format)
+        kind = f"image/{self.image_format}"
         data = {kind: buffer.getvalue(), "text/plain": self.description}
         return data, {kind: {"alt": self.description}}
 
 
 @mpl.rc_context(STYLE)
-def picture_grid(images, titles=None, *, columns=6, colors=None, description):
-    """Show pictures in rows.
+def image_grid(images, titles=None, *, columns=6, colors=None, description):
+    """Show images in rows.
 
     Parameters
     ----------
     images : sequence of arrays, shape (height, width, 3)
         uint8, or float in 0..255.
     titles : sequence of str, optional
-        One a picture.
+        One an image.
     columns : int
     colors : sequence of str, optional
-        Colour of each title and frame.
-    description : str
-        What there is to see, for readers who can't see it.
-
-    Returns
-    -------
-    DescribedFigure
+        Color of each title and frame.
     """
     rows = max(1, math.ceil(len(images) / columns))
     side = min(WIDTH / columns, 2)  # inches; larger ones would only show their pixels
     height = side + (0.2 if titles is not None else 0.05)
-    figure, axs = _subplots(rows, columns, (columns * side, rows * height), description)
-    figure.picture_format = "jpeg"
+    figure = DescribedFigure(description, (columns * side, rows * height))
+    figure.image_format = "jpeg"
+    axs = figure.subplots(rows, columns, squeeze=False)
     for ax in axs.flat:
         ax.axis("off")
     for index, (ax, image) in enumerate(zip(axs.flat, images, strict=False)):
@@ -107,20 +109,17 @@ def training_curves(histories, *, goal=None, description):
         One pair of curves for each; a row of plots each.
     goal : float, optional
         Accuracy to reach, in percent.
-    description : str
-
-    Returns
-    -------
-    DescribedFigure
     """
-    size = (WIDTH, 2.4 * len(histories))
-    figure, axs = _subplots(len(histories), 2, size, description, sharey="col")
+    figure = DescribedFigure(description, (WIDTH, 2.4 * len(histories)))
+    axs = figure.subplots(len(histories), 2, squeeze=False, sharey="col")
     for (name, history), (left, right) in zip(histories.items(), axs, strict=True):
-        _curves(left, history, "accuracy")
-        _curves(right, history, "loss")
-        _mark_best(left, history)
-        left.set_title(f"{name}: accuracy", loc="left", fontweight="bold")
-        right.set_title(f"{name}: loss", loc="left", fontweight="bold")
+        for ax, metric in ((left, "accuracy"), (right, "loss")):
+            _curves(ax, history, metric)
+            ax.set_title(f"{name}: {metric}", loc="left", fontweight="bold")
+        best, highest = history.best_epoch, max(history.metrics["val_accuracy"])
+        left.plot(best, highest, "o", color=COLORS["validation"], label="best epoch")
+        place = {"xytext": (0, -8), "textcoords": "offset points", "ha": "center", "va": "top"}
+        left.annotate(best, (best, highest), fontsize=9, color=COLORS["validation"], **place)
         left.yaxis.set_major_formatter(PERCENT)
         if goal is not None:
             left.axhline(goal / 100, color=COLORS["goal"], linestyle="--", label=f"goal {goal} %")
@@ -139,14 +138,6 @@ def _curves(ax, history, metric):
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _mark_best(ax, history):
-    best = history.best_epoch
-    value = history.metrics["val_accuracy"][best - 1]
-    ax.plot(best, value, "o", color=COLORS["validation"], label="best epoch")
-    place = {"xytext": (0, -8), "textcoords": "offset points", "ha": "center", "va": "top"}
-    ax.annotate(best, (best, value), fontsize=9, color=COLORS["validation"], **place)
-
-
 @mpl.rc_context(STYLE)
 def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
     """Draw one dot a model, with its accuracy, its interval and its goal.
@@ -157,13 +148,9 @@ def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
     intervals : dict of str to (low, high), optional
     goals : dict of str to float, optional
         In percent.
-    description : str
-
-    Returns
-    -------
-    DescribedFigure
     """
-    figure, ax = _axes((WIDTH, 1 + 0.4 * len(accuracies)), description)
+    figure = DescribedFigure(description, (WIDTH, 1 + 0.4 * len(accuracies)))
+    ax = figure.subplots()
     ax.axvline(0.5, color=COLORS["train"], linestyle=":", label="guessing")
     ax.plot(
         list(accuracies.values()), list(accuracies), "o", color=COLORS["model"], label="accuracy"
@@ -172,8 +159,15 @@ def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
         place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
         paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over the dotted line
         ax.annotate(f"{100 * accuracy:.1f} %", (accuracy, name), fontsize=9, bbox=paper, **place)
-    _draw_intervals(ax, {n: intervals[n] for n in accuracies if n in (intervals or {})})
-    _draw_goals(ax, {n: goals[n] for n in accuracies if n in (goals or {})})
+    intervals = {name: intervals[name] for name in accuracies if name in (intervals or {})}
+    if intervals:
+        low, high = zip(*intervals.values(), strict=True)
+        style = {"color": COLORS["model"], "linewidth": 7, "alpha": 0.25}
+        ax.hlines(list(intervals), low, high, label="95 % interval", **style)
+    goals = {name: goals[name] / 100 for name in accuracies if name in (goals or {})}
+    if goals:
+        style = {"color": COLORS["goal"], "markersize": 12, "markeredgewidth": 3}
+        ax.plot(list(goals.values()), list(goals), "|", label="goal", **style)
     ax.set_ylim(len(accuracies) - 0.5, -0.6)  # the first model on top
     ax.margins(x=0.08)  # room for the labels
     ax.xaxis.set_major_formatter(PERCENT)
@@ -181,28 +175,11 @@ def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
     return figure
 
 
-def _draw_intervals(ax, intervals):
-    if intervals:
-        low, high = zip(*intervals.values(), strict=True)
-        style = {"color": COLORS["model"], "linewidth": 7, "alpha": 0.25}
-        ax.hlines(list(intervals), low, high, label="95 % interval", **style)
-
-
-def _draw_goals(ax, goals):
-    if goals:
-        style = {"color": COLORS["goal"], "markersize": 12, "markeredgewidth": 3}
-        ax.plot([goal / 100 for goal in goals.values()], list(goals), "|", label="goal", **style)
-
-
 @mpl.rc_context(STYLE)
 def confusion(score, class_names, *, description):
-    """Draw the confusion matrix of a Score: true classes in rows, predicted in columns.
-
-    Returns
-    -------
-    DescribedFigure
-    """
-    figure, ax = _axes((3.8, 3.4), description)
+    """Draw the confusion matrix of a Score: true classes in rows, predicted in columns."""
+    figure = DescribedFigure(description, (3.8, 3.4))
+    ax = figure.subplots()
     ax.grid(False)
     ConfusionMatrixDisplay.from_predictions(
         score.labels,
@@ -219,19 +196,15 @@ def confusion(score, class_names, *, description):
 
 @mpl.rc_context(STYLE)
 def reliability_diagram(table, *, description):
-    """Draw how often a model is right against how sure it is.
+    """Draw how often a model is correct against how sure it is.
 
     Parameters
     ----------
     table : pandas.DataFrame
         What `scoring.reliability` returns: one row a bin.
-    description : str
-
-    Returns
-    -------
-    DescribedFigure
     """
-    figure, ax = _axes((5.2, 4.2), description)
+    figure = DescribedFigure(description, (5.2, 4.2))
+    ax = figure.subplots()
     ax.plot((0.5, 1), (0.5, 1), "--", color=COLORS["train"], label="as right as sure")
     errors = (table[["accuracy", "accuracy"]].to_numpy() - table[["low", "high"]]).abs().T
     style = {"fmt": "o", "color": COLORS["model"], "capsize": 4}
@@ -250,43 +223,37 @@ def reliability_diagram(table, *, description):
 
 
 def first_filters(kernels, *, description):
-    """Show the filters of a first convolution as small colour pictures.
+    """Show the filters of a first convolution as small color images.
 
     Parameters
     ----------
     kernels : array, shape (height, width, 3, n)
-        The ``kernel`` of a ``Conv2D`` on colour pictures.
-    description : str
+        The ``kernel`` of a ``Conv2D`` on color images.
 
-    Returns
-    -------
-    DescribedFigure
-        Grey is zero; the largest weight of each filter, in size, is at an end of the scale.
+    Notes
+    -----
+    Gray is zero; the largest weight of each filter, in size, is at an end of the scale.
     """
     filters = np.moveaxis(np.asarray(kernels), -1, 0)  # (n, height, width, 3)
     largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
     scaled = np.divide(filters, largest, out=np.zeros_like(filters), where=largest > 0)
-    return picture_grid(127.5 * (1 + scaled), columns=8, description=description)
+    return image_grid(127.5 * (1 + scaled), columns=8, description=description)
 
 
 @mpl.rc_context(STYLE)
 def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, description):
-    """Show pictures with a map of heat over each and a line around where it is above one half.
+    """Show images with a map of heat over each and a line around where it is above one half.
 
     Parameters
     ----------
     images : sequence of arrays, shape (height, width, 3), values 0..255
     maps : sequence of float arrays, shape (height, width), values 0..1
-        For example from `scoring.grad_cam`; where it is cold the picture shows through.
-    titles, columns, colors, description
-        See `picture_grid`.
-
-    Returns
-    -------
-    DescribedFigure
+        For example from `explain.grad_cam`; where it is cold the image shows through.
+    titles, columns, colors
+        See `image_grid`.
     """
     options = {"columns": columns, "colors": colors, "description": description}
-    figure = picture_grid(images, titles, **options)
+    figure = image_grid(images, titles, **options)
     for ax, heat in zip(figure.axes, maps, strict=False):
         ax.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.5 * heat)
         if heat.min() < 0.5 < heat.max():
@@ -296,7 +263,7 @@ def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, descript
 
 @mpl.rc_context(STYLE)
 def feature_space(points, labels, class_names, *, wrong=(), description):
-    """Draw pictures as points, so that those with like features lie close together.
+    """Draw images as points, so that those with like features lie close together.
 
     Parameters
     ----------
@@ -307,13 +274,9 @@ def feature_space(points, labels, class_names, *, wrong=(), description):
         The name of each label.
     wrong : sequence of int
         Indices of points to ring: the mistakes of a model, as `scoring.Score.mistakes` lists them.
-    description : str
-
-    Returns
-    -------
-    DescribedFigure
     """
-    figure, ax = _axes((6, 5), description)
+    figure = DescribedFigure(description, (6, 5))
+    ax = figure.subplots()
     for label, name in enumerate(class_names):
         x, y = points[labels == label].T
         style = {"color": COLORS[name], "marker": MARKERS[name], "s": 28, "linewidth": 0}
@@ -325,16 +288,3 @@ def feature_space(points, labels, class_names, *, wrong=(), description):
     ax.set_aspect("equal", "datalim")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
-
-
-def _axes(size, description):
-    """Make a figure of a single plot."""
-    figure, axs = _subplots(1, 1, size, description)
-    return figure, axs[0, 0]
-
-
-def _subplots(rows, columns, size, description, **options):
-    figure = DescribedFigure(figsize=size)
-    axs = figure.subplots(rows, columns, squeeze=False, **options)
-    figure.description = description
-    return figure, axs

@@ -1,4 +1,7 @@
-"""What a chapter leaves for the next: the models, histories and scores of one run."""
+"""What a run leaves: models, histories and scores. The only reader and writer of scores.json.
+
+Importing this module imports neither Keras nor pandas, so a command line can read scores fast.
+"""
 
 import json
 import os
@@ -6,10 +9,8 @@ import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import keras
-
 from catdog_helpers import CatdogError
-from catdog_helpers.training import History
+from catdog_helpers.files.paths import atomic
 
 # Each model and the chapter that makes it, in the order of the series.
 CHAPTERS = {
@@ -22,11 +23,53 @@ CHAPTERS = {
 }
 # Validation accuracy that the assignment behind the series asked for, in percent.
 GOALS = {"first": 52, "augmented": 55, "preprocessed": 70, "transfer": 95}
+# What a run is of: chapters that differ in one of these do not belong together.
+IDENTITY = ("data", "seed", "image_size")
+_FORMATS = {
+    "val_accuracy": "{:.1%}".format,
+    "test_accuracy": "{:.1%}".format,
+    "test_interval": lambda bounds: "{:.1%} to {:.1%}".format(*bounds),
+    "parameters": "{:,.0f}".format,
+    "epochs": "{:.0f}".format,
+    "train_seconds": "{:.1f}".format,
+}
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened in each epoch of one training.
+
+    Attributes
+    ----------
+    metrics : dict of str to list of float, length epochs
+        ``loss``, ``accuracy`` (0..1), ``val_loss``, ``val_accuracy``.
+    train_seconds : float
+        Wall-clock time of the training alone.
+    """
+
+    metrics: dict[str, list[float]]
+    train_seconds: float
+
+    @property
+    def epochs(self):
+        """Number of epochs."""
+        return len(self.metrics["loss"])
+
+    @property
+    def best_epoch(self):
+        """The epoch, counted from 1, with the highest validation accuracy; the first of equals."""
+        accuracies = self.metrics["val_accuracy"]
+        return accuracies.index(max(accuracies)) + 1
+
+    def joined(self, later):
+        """Return one History for two trainings of the same model in a row."""
+        metrics = {name: self.metrics[name] + later.metrics[name] for name in self.metrics}
+        return History(metrics, self.train_seconds + later.train_seconds)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the series: a folder, and the data, seed and picture size it belongs to.
+    """One run of the series: a folder, and the data, seed and image size it belongs to.
 
     ``scores.json`` is the single truth: a model file that it does not list is no result.
     """
@@ -38,33 +81,24 @@ class Run:
 
     @property
     def scores_file(self):
-        """Path of the scores."""
+        """Path of ``scores.json``."""
         return self.folder / "scores.json"
 
     def scores(self):
         """Return ``{model name: {"val_accuracy": ..., ...}}`` in the order of the series."""
-        models = _read(self.scores_file)["models"]
+        models = read_scores(self.folder)["models"]
         return {name: models[name] for name in CHAPTERS if name in models}
 
     def record(self, name, **values):
         """Add values to the scores of a model, for example ``val_accuracy=0.81``."""
-        content = _read(self.scores_file)
+        content = read_scores(self.folder)
         content["models"].setdefault(name, {}).update(values)
-        _write(self.scores_file, content)
+        _write_json(self.scores_file, content)
 
     def save(self, name, model, history, val_accuracy):
-        """Save a trained model, its history and its validation accuracy.
-
-        Parameters
-        ----------
-        name : str
-            One of `CHAPTERS`.
-        model : keras.Model
-        history : History
-        val_accuracy : float, 0..1
-        """
+        """Save a trained model under a name of `CHAPTERS`, its History and accuracy, 0..1."""
         save_model(model, self.folder / "models" / f"{name}.keras")
-        _write(self.folder / "histories" / f"{name}.json", asdict(history))
+        _write_json(self.folder / "histories" / f"{name}.json", asdict(history))
         self.record(
             name,
             val_accuracy=val_accuracy,
@@ -81,13 +115,13 @@ class Run:
         CatdogError
             If there is none, naming the chapter that makes it.
         """
-        return load_model(self._earlier("models", f"{name}.keras", name))
+        return load_model(self._path("models", f"{name}.keras", name))
 
     def load_history(self, name):
         """Load the History that an earlier chapter saved; raises like `load_model`."""
-        return History(**_read(self._earlier("histories", f"{name}.json", name)))
+        return History(**_read_json(self._path("histories", f"{name}.json", name)))
 
-    def _earlier(self, kind, file_name, name):
+    def _path(self, kind, file_name, name):
         path = self.folder / kind / file_name
         if name not in self.scores() or not path.is_file():
             raise CatdogError(
@@ -98,34 +132,30 @@ class Run:
 
 
 def start_run(run_dir, data, seed, image_size):
-    """Begin a run; chapter 1 does it. A run of the same data, seed and size is kept.
+    """Begin a Run; chapter 1 does it. A run of the same data, seed and size is kept.
 
     Parameters
     ----------
     run_dir : path-like
         A relative folder is one of the project's, see `resolve_run_dir`.
     data : str
-        The source of the pictures.
+        The source of the images.
     seed, image_size : int
-
-    Returns
-    -------
-    Run
     """
     run = Run(resolve_run_dir(run_dir), str(data), int(seed), int(image_size))
-    identity = _identity(run)
-    if not run.scores_file.is_file() or _stored_identity(run) != identity:
-        _write(run.scores_file, {**identity, "models": {}})
+    wanted = _identity(vars(run))
+    if not run.scores_file.is_file() or _identity(read_scores(run.folder)) != wanted:
+        _write_json(run.scores_file, {**wanted, "models": {}})
     return run
 
 
 def open_run(run_dir, data, seed, image_size):
-    """Open the run that chapter 1 began; see `start_run` for the parameters.
+    """Open the Run that chapter 1 began; see `start_run` for the parameters.
 
     Raises
     ------
     CatdogError
-        If there is no run in the folder, or one of other data, seed or picture size.
+        If there is no run in the folder, or one of other data, seed or image size.
     """
     run = Run(resolve_run_dir(run_dir), str(data), int(seed), int(image_size))
     if not run.scores_file.is_file():
@@ -133,13 +163,20 @@ def open_run(run_dir, data, seed, image_size):
             f"no run in {run.folder}: run chapter 01 first "
             "(python runall.py --only 01, or its notebook)"
         )
-    stored, wanted = _stored_identity(run), _identity(run)
+    stored, wanted = (
+        ", ".join(f"{name} {value}" for name, value in identity.items())
+        for identity in (_identity(read_scores(run.folder)), _identity(vars(run)))
+    )
     if stored != wanted:
         raise CatdogError(
-            f"{run.folder} holds a run of {_words(stored)}, not of {_words(wanted)}: "
+            f"{run.folder} holds a run of {stored}, not of {wanted}: "
             "give the same values, another RUN_DIR, or run chapter 01 again"
         )
     return run
+
+
+def _identity(values):
+    return {name: values.get(name) for name in IDENTITY}
 
 
 def resolve_run_dir(run_dir):
@@ -155,6 +192,43 @@ def resolve_run_dir(run_dir):
     return (Path(root) / Path(run_dir).expanduser()).resolve()
 
 
+def read_scores(run_dir):
+    """Return what ``scores.json`` in a folder holds, as a dict; without the file, no models.
+
+    Raises
+    ------
+    CatdogError
+        If the file is damaged.
+    """
+    path = run_dir / "scores.json"
+    if not path.exists():
+        return {"models": {}}
+    content = _read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("models"), dict):
+        raise _damaged(path, "there are no models in it")
+    return content
+
+
+def score_table(run_dir):
+    """Lay out the scores of a run for reading: a pandas.DataFrame of str, a row for each model.
+
+    Raises
+    ------
+    CatdogError
+        If ``scores.json`` is damaged.
+    """
+    import pandas as pd
+
+    models = read_scores(run_dir)["models"]
+    try:
+        table = pd.DataFrame.from_dict(models, orient="index")
+        formats = {name: form for name, form in _FORMATS.items() if name in table}
+        columns = {name: table[name].map(form, "ignore") for name, form in formats.items()}
+        return pd.DataFrame(columns).fillna("")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _damaged(run_dir / "scores.json", error) from None
+
+
 def save_model(model, path):
     """Save a model in the Keras format, complete or not at all.
 
@@ -166,10 +240,8 @@ def save_model(model, path):
     path = Path(path)
     if path.suffix != ".keras":
         raise CatdogError(f"models are saved as .keras files, not as {path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
-    model.save(partial)
-    partial.replace(path)
+    with atomic(path) as new:
+        model.save(new)
 
 
 def load_model(path):
@@ -180,9 +252,11 @@ def load_model(path):
     CatdogError
         If the file is missing or is no Keras model.
     """
+    from catdog_helpers.quiet_tensorflow import keras
+
     path = Path(path)
     if not path.is_file() or path.suffix != ".keras":
-        raise CatdogError(f"no model file at {path}: a .keras file that a chapter saved is wanted")
+        raise CatdogError(f"no model file at {path}: give a .keras file that a chapter saved")
     if not zipfile.is_zipfile(path):
         raise CatdogError(f"{path} is no model of this series: it is damaged or no .keras file")
     try:
@@ -192,28 +266,18 @@ def load_model(path):
         raise CatdogError(f"{path} is no model of this series: {reason}") from error
 
 
-def _identity(run):
-    return {"data": run.data, "seed": run.seed, "image_size": run.image_size}
-
-
-def _stored_identity(run):
-    content = _read(run.scores_file)
-    return {name: content.get(name) for name in _identity(run)}
-
-
-def _words(identity):
-    return ", ".join(f"{name} {value}" for name, value in identity.items())
-
-
-def _read(path):
+def _read_json(path):
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise CatdogError(f"{path} is damaged ({error}): run chapter 01 again") from error
+        raise _damaged(path, error) from error
 
 
-def _write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+def _damaged(path, reason):
+    reason = " ".join(str(reason).split())
+    return CatdogError(f"{path} is damaged ({reason}): move it away and run chapter 01 again")
+
+
+def _write_json(path, content):
+    with atomic(path) as new:
+        new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

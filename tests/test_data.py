@@ -1,12 +1,17 @@
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 import trees
 
-from catdog_helpers import CatdogError, checks, data, sample
+from catdog_helpers import CatdogError, data
+from catdog_helpers.drawing import sample
+from catdog_helpers.files import layouts
+from catdog_helpers.files.images import read_image
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "cats_and_dogs_filtered.zip"
 
@@ -66,9 +71,9 @@ def test_flat_layouts_are_split_by_a_fixed_rule(tmp_path):
 
 
 @pytest.mark.parametrize("make", [trees.official, trees.kaggle, trees.asirra])
-@pytest.mark.parametrize("number", [3, 4, 11, 26])
-def test_p13_splits_are_disjoint_and_complete_at_any_size(make, number, tmp_path):
-    root = make(tmp_path / "t", number)
+@pytest.mark.parametrize("n", [3, 4, 11, 26])
+def test_splits_are_disjoint_and_complete_at_any_size(make, n, tmp_path):
+    root = make(tmp_path / "t", n)
     splits = data.load_splits(root)
     paths = [path for split in splits for path in split.paths]
     assert len(paths) == len(set(paths))
@@ -79,15 +84,15 @@ def test_p13_splits_are_disjoint_and_complete_at_any_size(make, number, tmp_path
         assert [label == 0 for label in split.labels] == wanted
 
 
-def test_too_few_pictures_are_an_error_with_the_numbers(tmp_path):
+def test_too_few_images_are_an_error_with_the_numbers(tmp_path):
     root = trees.official(tmp_path / "t", number=1)
-    with pytest.raises(CatdogError, match="validation/cats has 1 cats, too few for validation"):
+    with pytest.raises(CatdogError, match="validation/cats has 1 cat, too few for validation"):
         data.load_splits(root)
 
 
 def test_the_order_of_the_file_system_does_not_matter(tree, monkeypatch):
     expected = [names(split) for split in data.load_splits(tree)]
-    real = checks.os.scandir
+    real = layouts.os.scandir
 
     class Reversed(list):
         def __enter__(self):
@@ -96,11 +101,11 @@ def test_the_order_of_the_file_system_does_not_matter(tree, monkeypatch):
         def __exit__(self, *error):
             return None
 
-    monkeypatch.setattr(checks.os, "scandir", lambda path: Reversed(reversed(list(real(path)))))
+    monkeypatch.setattr(layouts.os, "scandir", lambda path: Reversed(reversed(list(real(path)))))
     assert [names(split) for split in data.load_splits(tree)] == expected
 
 
-def test_p15_class_names_travel_with_every_split(splits):
+def test_class_names_travel_with_every_split(splits):
     assert {split.class_names for split in splits} == {("cats", "dogs")} == {data.CLASS_NAMES}
     for split in splits:
         for path, label in zip(split.paths, split.labels, strict=True):
@@ -137,10 +142,8 @@ def test_an_unknown_source_is_an_error_that_lists_what_there_is(source, tmp_path
     )
 
 
-def test_the_official_numbers_of_photos(monkeypatch):
-    if not PHOTOS.exists():
-        pytest.skip("needs ../shared/photos/cats_and_dogs_filtered.zip")
-    monkeypatch.setattr(checks, "_look_at_all", lambda listing: [])
+@pytest.mark.skipif(not PHOTOS.exists(), reason=f"there is no {PHOTOS}")
+def test_the_official_counts_of_photos():
     splits = data.load_splits(PHOTOS)
     assert [len(split) for split in splits] == [2000, 800, 200]
     assert [split.counts()["cats"] for split in splits] == [1000, 400, 100]
@@ -174,7 +177,7 @@ def test_of_many_errors_ten_are_listed(tree):
         trees.put(tree / "train" / "cats" / f"{i:02}.jpg", b"")
     with pytest.raises(CatdogError) as caught:
         data.load_splits(tree)
-    assert "09.jpg cannot be decoded: 0 bytes; and 3 more. Mend them" in str(caught.value)
+    assert "09.jpg cannot be decoded: 0 bytes; and 3 more. Fix them" in str(caught.value)
 
 
 def test_skipped_files_are_listed_and_move_no_other(bad_tree, capsys):
@@ -203,7 +206,7 @@ def test_a_class_that_has_only_bad_files_cannot_be_skipped(tree):
         data.load_splits(tree, skip=True)
 
 
-def test_p13_copies_in_two_splits_are_told(tree, capsys):
+def test_copies_in_two_splits_are_told(tree, capsys):
     for name in ("train/cats/x.jpg", "validation/cats/x.jpg"):
         trees.put(tree / name, trees.GOOD)
     data.load_splits(tree)
@@ -220,13 +223,6 @@ def test_of_many_skipped_files_ten_are_printed(tree, capsys):
     assert lines[10:] == ["left out: 3 more, listed by python -m catdog_helpers check PATH"]
 
 
-def test_the_next_chapter_decodes_no_checked_file_again(tree, monkeypatch):
-    first = data.load_splits(tree)
-    monkeypatch.setattr(checks, "_look_at_all", None)
-    second = data.load_splits(tree)
-    assert [split.paths for split in second] == [split.paths for split in first]
-
-
 def test_a_source_without_problems_prints_nothing(tree, capsys):
     data.load_splits(tree)
     assert capsys.readouterr() == ("", "")
@@ -241,7 +237,7 @@ def test_images_are_decoded_in_the_order_of_the_list(splits):
     assert images.shape == (20, 20, 20, 3)
     assert images.dtype == np.uint8
     for image, path in zip(images, train.paths, strict=True):
-        np.testing.assert_array_equal(image, checks.read_picture(path, 20))
+        np.testing.assert_array_equal(image, read_image(path, 20))
 
 
 def test_a_file_that_went_bad_after_the_check_is_named(splits):
@@ -252,11 +248,11 @@ def test_a_file_that_went_bad_after_the_check_is_named(splits):
 
 
 def test_images_that_memory_does_not_hold_are_refused(splits, little_memory):
-    with pytest.raises(CatdogError, match=r"20 pictures of train take 0.0 GB.*use make_dataset"):
+    with pytest.raises(CatdogError, match=r"20 images of train take 0.0 GB.*use make_dataset"):
         data.load_images(splits[0])
 
 
-def test_a_dataset_has_the_pictures_in_batches(splits):
+def test_a_dataset_has_the_images_in_batches(splits):
     batches = list(data.make_dataset(splits[0], image_size=20, batch_size=8))
     assert [tuple(images.shape) for images, _ in batches] == [(n, 20, 20, 3) for n in (8, 8, 4)]
     images, labels = one_pass(batches)
@@ -284,7 +280,7 @@ def test_a_shuffled_dataset_has_a_new_order_in_every_pass_fixed_by_the_seed(spli
     assert first[0] != first[1] != first[2]
 
 
-def test_p14_images_and_labels_stay_together_when_shuffled(splits):
+def test_images_and_labels_stay_together_when_shuffled(splits):
     dataset = data.make_dataset(splits[0], image_size=20, batch_size=4, shuffle=True)
     for _ in range(3):
         images, labels = one_pass(dataset)
@@ -292,12 +288,12 @@ def test_p14_images_and_labels_stay_together_when_shuffled(splits):
         assert sorted(labels) == [0] * 10 + [1] * 10
 
 
-def test_p13_no_picture_is_in_two_splits_in_any_pass(splits):
+def test_no_image_is_in_two_splits_in_any_pass(splits):
     datasets = [data.make_dataset(split, image_size=20, shuffle=True) for split in splits]
     for _ in range(3):
-        seen = [{image.tobytes() for image in one_pass(dataset)[0]} for dataset in datasets]
-        assert [len(images) for images in seen] == [20, 16, 4]
-        assert len(set.union(*seen)) == 40
+        found = [{image.tobytes() for image in one_pass(dataset)[0]} for dataset in datasets]
+        assert [len(images) for images in found] == [20, 16, 4]
+        assert len(set.union(*found)) == 40
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
@@ -311,7 +307,7 @@ def test_streaming_gives_the_same_batches(splits, shuffle, monkeypatch, capsys):
     monkeypatch.setattr(data, "free_memory", lambda: 7_900_000)
     streamed = passes()
     assert capsys.readouterr().out == (
-        "train: 20 pictures take 0.0 GB, more than 30% of 0.0 GB of free memory; every pass "
+        "train: 20 images take 0.0 GB, more than 30% of 0.0 GB of free memory; every pass "
         "decodes them anew\n"
     )
     for first, second in zip(in_memory, streamed, strict=True):
@@ -319,14 +315,14 @@ def test_streaming_gives_the_same_batches(splits, shuffle, monkeypatch, capsys):
         np.testing.assert_array_equal(first[1], second[1])
 
 
-def test_pictures_in_memory_are_decoded_once(splits, monkeypatch):
-    read, real = [], data.read_picture
+def test_images_in_memory_are_decoded_once(splits, monkeypatch):
+    read, real = [], data.read_image
 
     def count(path, image_size):
         read.append(path)
         return real(path, image_size)
 
-    monkeypatch.setattr(data, "read_picture", count)
+    monkeypatch.setattr(data, "read_image", count)
     dataset = data.make_dataset(splits[0], image_size=20)
     assert len(read) == 20
     one_pass(dataset)
@@ -360,22 +356,22 @@ def test_no_pass_waits_for_the_thread_that_tunes(splits, free, streamed, monkeyp
     assert ("decodes them anew" in capsys.readouterr().out) == streamed
 
 
-def test_p10_names_in_any_script_can_be_trained_on(tree):
+def test_names_in_any_script_can_be_trained_on(tree):
     trees.put(tree / "train" / "cats" / "\u043a\u043e\u0442\n.jpg")
     train, *_ = data.load_splits(tree)
     assert one_pass(data.make_dataset(train, image_size=20))[0].shape[0] == 21
 
 
-def test_p12_orientation_is_the_same_in_the_dataset_and_for_one_picture(splits, tmp_path):
+def test_orientation_is_the_same_in_the_dataset_and_for_one_image(splits, tmp_path):
     path = trees.put(tmp_path / "a.jpg", trees.red_left(6))
     split = dataclasses.replace(splits[0], paths=(path,), labels=np.zeros(1, "int32"))
     images, _ = one_pass(data.make_dataset(split, image_size=20))
-    np.testing.assert_array_equal(images[0], checks.read_picture(path, 20))
+    np.testing.assert_array_equal(images[0], read_image(path, 20))
     assert images[0, :8, :, 0].min() > 200  # upright, red is at the top
     assert images[0, 12:, :, 0].max() < 50
 
 
-def test_p06_a_bad_file_ends_the_dataset_with_its_name(splits):
+def test_a_bad_file_ends_the_dataset_with_its_name(splits):
     trees.put(splits[0].paths[3], trees.ZERO)
     with pytest.raises(Exception, match=r"cat.t3.jpg cannot be decoded: 0 bytes"):
         data.make_dataset(splits[0])
@@ -385,18 +381,54 @@ def test_p06_a_bad_file_ends_the_dataset_with_its_name(splits):
 
 
 def test_free_memory_is_what_the_system_says(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "PROCESS_CGROUP", tmp_path / "none")
+    monkeypatch.setattr(data, "_CGROUP", tmp_path / "none")
     assert 0 < data.free_memory() <= data.psutil.virtual_memory().total
 
 
 @pytest.mark.parametrize(("limit", "free"), [("5000", 3000), ("max", None), ("9" * 20, None)])
 def test_free_memory_keeps_to_the_limit_of_a_container(limit, free, monkeypatch, tmp_path):
-    group = tmp_path / "system.slice" / "a.scope"
-    trees.put(group / "memory.max", limit.encode())
-    trees.put(group / "memory.stat", b"anon 2000\nfile 3000\n")
-    own = trees.put(tmp_path / "own", b"1:name=systemd:/\n0::/system.slice/a.scope\n")
-    monkeypatch.setattr(data, "CGROUPS", tmp_path)
-    monkeypatch.setattr(data, "PROCESS_CGROUP", own)
+    trees.put(tmp_path / "memory.max", limit.encode())
+    trees.put(tmp_path / "memory.stat", b"anon 2000\nfile 3000\n")
+    monkeypatch.setattr(data, "_CGROUP", tmp_path)
     available = data.psutil.virtual_memory()._replace(available=10**9)
     monkeypatch.setattr(data.psutil, "virtual_memory", lambda: available)
     assert data.free_memory() == (free or 10**9)
+
+
+# --- Many images
+
+MANY = 25_000  # on 32 x 32 pixels they take 77 MB
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A split of many images: four files, over and over."""
+    files = [trees.put(tmp_path / f"{i}.jpg") for i in range(4)]
+    return data.Split("train", tuple(files) * (MANY // 4), np.zeros(MANY, "int32"))
+
+
+def growth_of_memory(split):
+    """Return by how many bytes this process grew in one pass at most, and how long the pass was."""
+    process = psutil.Process()
+    before = peak = process.memory_info().rss
+    n = 0
+    for images, _ in data.make_dataset(split, image_size=32, batch_size=250, shuffle=True):
+        n += len(images)
+        peak = max(peak, process.memory_info().rss)
+    return peak - before, n
+
+
+def test_many_images_stream_through_little_memory_decoded_once_each(many, monkeypatch):
+    reads = Counter()
+
+    def read(path, size):
+        reads[path] += 1
+        return np.zeros((size, size, 3), "uint8")
+
+    monkeypatch.setattr(data, "free_memory", lambda: 10_000_000)
+    growth_of_memory(data.Split("train", many.paths[:1000], many.labels[:1000]))  # warms up
+    monkeypatch.setattr(data, "read_image", read)
+    growth, n = growth_of_memory(many)
+    assert n == MANY
+    assert set(reads.values()) == {MANY // 4}  # the work of one image, however many there are
+    assert growth < 25_000_000

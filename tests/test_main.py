@@ -11,7 +11,8 @@ from keras import layers
 from PIL import Image
 
 from catdog_helpers import __main__ as command_line
-from catdog_helpers import checks, training
+from catdog_helpers import pretraining
+from catdog_helpers.files.images import PHOTO_FORMATS
 
 
 def save_classifier(path, units=2, shape=(32, 32, 3)):
@@ -33,11 +34,11 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
-    """Work in a folder with a dark, a grey and a bright photo, and one that is none."""
+    """Work in a folder with a dark, a gray and a bright photo, and one that is none."""
     monkeypatch.chdir(tmp_path)
-    for name, value in (("dark.jpg", 20), ("grey.png", 142), ("bright.webp", 230)):
+    for name, value in (("dark.jpg", 20), ("gray.png", 142), ("bright.webp", 230)):
         Image.new("RGB", (60, 40), (value,) * 3).save(name)
-    (tmp_path / "bad.jpg").write_text("no picture")
+    (tmp_path / "bad.jpg").write_text("no image")
     (tmp_path / "folder").mkdir()
     return tmp_path
 
@@ -46,23 +47,23 @@ def predict(model, *photos):
     return command_line.main(["predict", *map(str, photos), "--model", str(model)])
 
 
-def test_predict_answers_for_each_photo_in_order(model, photos, capsys):
-    assert predict(model, "bright.webp", "dark.jpg", "grey.png") == 0
+def test_predict_prints_a_line_for_each_photo_in_order(model, photos, capsys):
+    assert predict(model, "bright.webp", "dark.jpg", "gray.png") == 0
     assert capsys.readouterr().out.splitlines() == [
         "bright.webp: a dog, over 99 % sure",
         "dark.jpg: a cat, over 99 % sure",
-        "grey.png: probably a dog, 85 %; not a sure answer",
+        "gray.png: probably a dog, 85 %, but not sure",
     ]
 
 
-def test_bad_photos_are_named_and_the_others_answered(model, photos, capsys):
+def test_bad_photos_are_named_and_the_others_predicted(model, photos, capsys):
     assert predict(model, "bad.jpg", "dark.jpg", "folder", "missing.jpg", "bright.webp") == 1
     out, err = capsys.readouterr()
     assert [line.split(":")[0] for line in out.splitlines()] == ["dark.jpg", "bright.webp"]
     assert [line.split()[0] for line in err.splitlines()] == ["bad.jpg", "folder", "missing.jpg"]
 
 
-@pytest.mark.parametrize("kind", checks.PHOTO_FORMATS)
+@pytest.mark.parametrize("kind", PHOTO_FORMATS)
 def test_predict_takes_every_format(model, photos, kind, capsys):
     Image.new("RGB", (60, 40), (230,) * 3).save("pet", kind)
     assert predict(model, "pet") == 0
@@ -70,7 +71,7 @@ def test_predict_takes_every_format(model, photos, kind, capsys):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1", "I;16"])
-def test_predict_takes_transparency_palettes_and_grey(model, photos, mode, capsys):
+def test_predict_takes_transparency_palettes_and_gray(model, photos, mode, capsys):
     bright = Image.new("L", (60, 40), 255)
     if mode == "I;16":
         bright = Image.fromarray(np.full((40, 60), 65535, "uint16"))
@@ -87,15 +88,15 @@ def test_predict_turns_a_photo_upright(photos, capsys):
         top.add(layer)
     bright[-1].set_weights([np.array([[0, 10]] * 3), np.array([0, -15])])
     top.save(path)
-    picture = Image.new("RGB", (64, 64))
-    picture.paste((255, 255, 255), (0, 32, 64, 64))  # bright below, so stored upside down
+    image = Image.new("RGB", (64, 64))
+    image.paste((255, 255, 255), (0, 32, 64, 64))  # bright below, so stored upside down
     exif = Image.Exif()
     exif[274] = 3
-    picture.save("turned.jpg", exif=exif)
-    picture.save("stored.jpg")
+    image.save("turned.jpg", exif=exif)
+    image.save("stored.jpg")
     assert predict(path, "turned.jpg", "stored.jpg") == 0
-    answers = capsys.readouterr().out.splitlines()
-    assert [line.split()[2] for line in answers] == ["dog,", "cat,"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines] == ["dog,", "cat,"]
 
 
 def refusal(model, capsys):
@@ -112,7 +113,7 @@ def test_a_model_that_is_not_ours_is_refused_in_one_line(photos, capsys):
     assert "Dense(10" in refusal(save_classifier("ten.keras", units=10), capsys)
     assert "(None, 3)" in refusal(save_classifier("flat.keras", shape=(3,)), capsys)
     assert "(None, 8, 9, 3)" in refusal(save_classifier("oblong.keras", shape=(8, 9, 3)), capsys)
-    assert "(None, 8, 8, 1)" in refusal(save_classifier("grey.keras", shape=(8, 8, 1)), capsys)
+    assert "(None, 8, 8, 1)" in refusal(save_classifier("gray.keras", shape=(8, 8, 1)), capsys)
     (photos / "text.keras").write_text("no model")
     assert "no .keras file" in refusal("text.keras", capsys)
     with zipfile.ZipFile("other.keras", "w") as archive:
@@ -121,7 +122,7 @@ def test_a_model_that_is_not_ours_is_refused_in_one_line(photos, capsys):
     assert "no model file" in refusal("missing.keras", capsys)
 
 
-def test_predict_writes_nothing_but_its_answers(model, photos):
+def test_predict_writes_nothing_but_its_predictions(model, photos):
     command = [sys.executable, "-m", "catdog_helpers", "predict", "dark.jpg", "--model", str(model)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -138,15 +139,52 @@ def test_the_help_says_that_a_model_has_to_choose(capsys):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("kept.weights.h5", "there already"),
+        ("kept.weights.h5", "exists already"),
         ("weights.txt", "end it in .weights.h5"),
         ("nowhere/new.weights.h5", "no folder nowhere"),
     ],
 )
 def test_pretrain_refuses_before_it_trains(photos, monkeypatch, capsys, name, reason):
     (photos / "kept.weights.h5").write_bytes(b"precious")
-    monkeypatch.setattr(training, "pretrain", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(pretraining, "pretrain", lambda *_, **__: pytest.fail("trained"))
     assert command_line.main(["pretrain", "--to", name]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert name in line and reason in line
     assert (photos / "kept.weights.h5").read_bytes() == b"precious"
+
+
+# The other commands
+
+
+def test_no_command_is_wrong_usage():
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main([])
+    assert stopped.value.code == 2
+
+
+def test_a_contact_sheet_is_drawn_and_never_over_another_file(tmp_path, capsys):
+    sheet = tmp_path / "sheet.png"
+    assert command_line.main(["sample", "--sheet", str(sheet)]) == 0
+    drawn = sheet.read_bytes()
+    assert drawn.startswith(b"\x89PNG")
+    assert command_line.main(["sample", "--sheet", str(sheet)]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert sheet.read_bytes() == drawn
+
+
+def test_sample_needs_a_folder_or_a_sheet(capsys):
+    assert command_line.main(["sample"]) == 2
+    assert "FOLDER" in capsys.readouterr().err
+
+
+def test_check_says_what_is_wrong_and_exits_with_1(tmp_path, capsys):
+    for name in ("train/cats", "train/dogs", "validation/cats", "validation/dogs"):
+        (tmp_path / name).mkdir(parents=True)
+    assert command_line.main(["check", str(tmp_path)]) == 1
+    assert "train/cats" in capsys.readouterr().out
+
+
+def test_predict_names_a_missing_model(tmp_path, capsys):
+    photo = str(tmp_path / "pet.jpg")
+    assert command_line.main(["predict", photo, "--model", str(tmp_path / "no.keras")]) == 1
+    assert "no.keras" in capsys.readouterr().err

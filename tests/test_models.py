@@ -3,17 +3,19 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 from catdog_helpers import CatdogError, models, results
 
-BUILDERS = [models.build_first, models.build_augmented, models.build_preprocessed]
 SIZE = 32
 
 
+def augmentation_layers():
+    return [layers.RandomFlip("horizontal"), layers.RandomRotation(0.05)]
+
+
 def black_and_white():
-    """One black and one white picture."""
+    """One black and one white image."""
     return np.stack([np.zeros((SIZE, SIZE, 3)), np.full((SIZE, SIZE, 3), 255.0)]).astype("float32")
 
 
@@ -23,9 +25,9 @@ def backbone():
     return models.build_backbone("drawn", SIZE, pretrained=False)
 
 
-@pytest.mark.parametrize("build", BUILDERS)
-def test_p17_head_loss_and_metric_fit_together(build):
-    model = build(SIZE)
+@pytest.mark.parametrize("front", [[], [layers.RandomFlip()], [models.preprocessing_layer()]])
+def test_head_loss_and_metric_fit_together(front):
+    model = models.build_small_network(SIZE, front=front)
     images = np.random.default_rng(0).integers(0, 256, (8, SIZE, SIZE, 3), dtype="uint8")
     labels = np.array([0, 1] * 4)
     logits = model.predict_on_batch(images)
@@ -36,9 +38,8 @@ def test_p17_head_loss_and_metric_fit_together(build):
     assert loss == pytest.approx((log_sum - logits[np.arange(8), labels]).mean(), rel=1e-4)
 
 
-@pytest.mark.parametrize("build", BUILDERS)
-def test_the_network_has_the_layers_that_the_assignment_asks_for(build):
-    kinds = [type(layer) for layer in build(SIZE).layers]
+def test_the_network_has_the_layers_that_the_assignment_asks_for():
+    kinds = [type(layer) for layer in models.build_small_network(SIZE).layers]
     for kind, least in ((layers.Conv2D, 2), (layers.MaxPooling2D, 2)):
         assert kinds.count(kind) >= least
     for kind in (layers.Flatten, layers.Dropout):
@@ -60,13 +61,13 @@ def test_the_network_has_the_layers_that_the_assignment_asks_for(build):
         [keras.Sequential([layers.Dense(2, activation="softmax")])],
     ],
 )
-def test_p17_a_head_that_does_not_fit_the_loss_is_refused(ending):
+def test_a_head_that_does_not_fit_the_loss_is_refused(ending):
     model = keras.Sequential([keras.Input((4,)), *ending])
     with pytest.raises(CatdogError, match=r"Dense\(2\) without an activation"):
         models.compile_classifier(model)
 
 
-def test_p16_a_softmax_that_is_no_layer_is_refused():
+def test_a_softmax_that_is_no_layer_is_refused():
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.ops.softmax(layers.Dense(2)(inputs)))
     with pytest.raises(CatdogError, match="ends in Softmax"):
@@ -84,15 +85,15 @@ def wired(*front, back=None):
     return keras.Sequential([keras.Input((SIZE, SIZE, 3)), *front, *back], name="wired")
 
 
-def test_p18_pixels_reach_the_network_from_minus_one_to_one_once(backbone):
-    for model in (models.build_preprocessed(SIZE), backbone):
+def test_pixels_reach_the_network_from_minus_one_to_one_once(backbone):
+    for model in (models.build_small_network(SIZE, front=[models.preprocessing_layer()]), backbone):
         scaled = model.get_layer("preprocessing").output
-        seen = keras.Model(model.inputs, scaled).predict_on_batch(black_and_white())
-        assert (seen.min(), seen.max()) == (-1, 1)
+        arriving = keras.Model(model.inputs, scaled).predict_on_batch(black_and_white())
+        assert (arriving.min(), arriving.max()) == (-1, 1)
     assert sum(isinstance(layer, layers.Rescaling) for layer in backbone.layers) == 1
 
 
-def test_p18_preprocessing_twice_is_refused(backbone):
+def test_preprocessing_twice_is_refused(backbone):
     twice = [models.preprocessing_layer(), layers.Rescaling(1 / 127.5, offset=-1)]
     ending = [layers.GlobalAveragePooling2D(), layers.Dense(2)]
     for model in (wired(*twice), wired(twice[1], back=[backbone, *ending])):
@@ -100,14 +101,14 @@ def test_p18_preprocessing_twice_is_refused(backbone):
             models.compile_classifier(model)
 
 
-def test_p18_preprocessing_missing_before_a_backbone_is_refused():
+def test_preprocessing_missing_before_a_backbone_is_refused():
     raw = models.build_backbone("drawn", SIZE, pretrained=False, preprocess=False)
     model = wired(back=[raw, layers.GlobalAveragePooling2D(), layers.Dense(2)])
     with pytest.raises(CatdogError, match="'wired' as 0 and 255, not as -1 and 1"):
         models.compile_classifier(model)
 
 
-def test_p18_no_other_wiring_is_refused(backbone):
+def test_no_other_wiring_is_refused(backbone):
     def ending():
         return [layers.GlobalAveragePooling2D(), layers.Dense(2)]
 
@@ -128,7 +129,7 @@ def test_p18_no_other_wiring_is_refused(backbone):
 
 def test_the_check_of_the_preprocessing_leaves_no_trace():
     keras.utils.set_random_seed(0)
-    model = wired(*models.augmentation_layers())
+    model = wired(*augmentation_layers())
     state = [variable.numpy() for variable in model.variables]
     models.check_preprocessing(model)
     assert all(np.array_equal(a, b) for a, b in zip(state, model.variables, strict=True))
@@ -142,7 +143,7 @@ def test_preprocessing_follows_the_rule_of_mobilenet_v2():
 
 
 def test_augmentation_is_active_in_training_only():
-    model = models.build_augmented(SIZE)
+    model = models.build_small_network(SIZE, front=augmentation_layers())
     images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3)).astype("float32")
     front = keras.Sequential(model.layers[1:3])
     assert not np.allclose(front(images, training=True), images)
@@ -154,34 +155,9 @@ def test_the_backbone_is_frozen_and_its_halves_make_the_whole(backbone):
     images = black_and_white()
     lower, upper = models.split_backbone(backbone)
     whole = backbone.predict(images, verbose=0)
-    halves = models.feature_extractor(upper)(models.feature_extractor(lower)(images))
+    halves = upper.predict(lower.predict(images, verbose=0), verbose=0)
     assert backbone.trainable_weights == []
     np.testing.assert_allclose(halves, whole, atol=1e-5)
-
-
-def test_features_do_not_depend_on_the_engine_and_never_on_augmentation(monkeypatch):
-    model = models.build_augmented(SIZE)
-    for weight in model.trainable_weights:
-        weight.assign(np.random.default_rng(0).normal(0, 0.1, weight.shape))
-    images = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3), dtype="uint8")
-    mirrored = images[:, :, ::-1]
-    expected = model.predict(mirrored, verbose=0)
-    extract = models.feature_extractor(model)
-    np.testing.assert_allclose(extract(mirrored), expected, rtol=1e-4)
-    assert extract(images[:0]).shape == (0, 2)
-    with monkeypatch.context() as patch:
-        patch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-        np.testing.assert_array_equal(models.feature_extractor(model)(mirrored), expected)
-
-
-def test_a_feature_extractor_keeps_the_weights_of_its_moment(monkeypatch):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
-    extract, inputs = models.feature_extractor(model), np.eye(4)
-    before = extract(inputs)
-    model.set_weights([weight + 1 for weight in model.get_weights()])
-    np.testing.assert_array_equal(extract(inputs), before)
-    assert not np.allclose(models.feature_extractor(model)(inputs), before)
 
 
 def test_fine_tuning_moves_the_top_and_nothing_else():
@@ -210,7 +186,7 @@ def test_a_missing_weights_file_is_named(tmp_path):
         models.build_backbone(tmp_path / "nothing.h5", SIZE)
 
 
-def test_p02_a_damaged_weights_file_is_named(tmp_path):
+def test_a_damaged_weights_file_is_named(tmp_path):
     damaged = tmp_path / "half.weights.h5"
     damaged.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(CatdogError, match=r"half\.weights\.h5"):
@@ -225,8 +201,8 @@ def test_the_default_weights_fit_the_source(monkeypatch):
     assert models.default_weights("photos") == "mine.h5"
 
 
-def test_p20_a_saved_model_gives_the_same_answers(tmp_path):
-    model = models.build_preprocessed(SIZE)
+def test_a_saved_model_gives_the_same_answers(tmp_path):
+    model = models.build_small_network(SIZE, front=[models.preprocessing_layer()])
     images = black_and_white()
     results.save_model(model, tmp_path / "model.keras")
     loaded = results.load_model(tmp_path / "model.keras")

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from catdog_helpers import plots, scoring, training
+from catdog_helpers import plots, results, scoring
 
-HISTORY = training.History(
+HISTORY = results.History(
     {
         "loss": [0.7, 0.6, 0.5],
         "accuracy": [0.5, 0.7, 0.8],
@@ -19,7 +19,7 @@ HISTORY = training.History(
 
 
 def test_a_figure_is_shown_once_with_its_description():
-    figure = plots.picture_grid(np.zeros((2, 8, 8, 3), "uint8"), description="Two black squares.")
+    figure = plots.image_grid(np.zeros((2, 8, 8, 3), "uint8"), description="Two black squares.")
     data, metadata = figure._repr_mimebundle_()
     assert data["image/jpeg"].startswith(b"\xff\xd8")
     assert data["text/plain"] == metadata["image/jpeg"]["alt"] == "Two black squares."
@@ -32,9 +32,9 @@ def test_lines_are_stored_without_loss():
     assert metadata["image/png"]["alt"] == "Curves."
 
 
-def test_a_grid_shows_every_picture_and_title_unchanged():
+def test_a_grid_shows_every_image_and_title_unchanged():
     images = np.arange(7 * 8 * 8 * 3).reshape(7, 8, 8, 3) % 256
-    figure = plots.picture_grid(images, list("abcdefg"), columns=4, description="Seven.")
+    figure = plots.image_grid(images, list("abcdefg"), columns=4, description="Seven.")
     shown = [ax for ax in figure.axes if ax.images]
     assert [ax.get_title(loc="center") for ax in shown] == list("abcdefg")
     for ax, image in zip(shown, images, strict=True):
@@ -96,32 +96,32 @@ def test_the_reliability_diagram_shows_confidence_accuracy_interval_and_count():
     assert [text.get_text() for text in ax.texts] == ["n = 4", "n = 9"]
 
 
-def test_filters_are_shown_about_grey_each_at_full_contrast():
+def test_filters_are_shown_about_gray_each_at_full_contrast():
     kernels = np.zeros((1, 2, 3, 3))
     kernels[0, 0, :, 0] = (0.1, 0, -0.05)  # a weak filter
     kernels[0, 1, :, 1] = (0, 0, -8)  # a strong one; the third is all zeros
     figure = plots.first_filters(kernels, description="Three filters.")
     shown = [ax.images[0].get_array().tolist() for ax in figure.axes if ax.images]
-    grey = [127, 127, 127]
-    assert shown == [[[[255, 127, 63], grey]], [[grey, [127, 127, 0]]], [[grey, grey]]]
+    gray = [127, 127, 127]
+    assert shown == [[[[255, 127, 63], gray]], [[gray, [127, 127, 0]]], [[gray, gray]]]
 
 
-def test_heat_lies_over_its_picture_and_leaves_cold_places_clear():
+def test_heat_lies_over_its_image_and_leaves_cold_places_clear():
     images = np.full((2, 4, 4, 3), 50, "uint8")
     maps = np.zeros((2, 4, 4))
     maps[0, :2, :2] = 1
     figure = plots.heat_overlays(images, maps, ["cat", "dog"], description="Heat.")
     hot, cold = figure.axes[:2]
     assert [ax.get_title(loc="center") for ax in (hot, cold)] == ["cat", "dog"]
-    picture, heat = hot.images
-    np.testing.assert_array_equal(picture.get_array(), images[0])
+    image, heat = hot.images
+    np.testing.assert_array_equal(image.get_array(), images[0])
     np.testing.assert_array_equal(heat.get_array(), maps[0])
     np.testing.assert_array_equal(heat.get_alpha() > 0, maps[0] > 0)
     assert (len(hot.collections), len(cold.collections)) == (1, 0)  # the line around the heat
     assert cold.images[1].get_alpha().max() == 0
 
 
-def test_the_feature_space_colours_classes_and_rings_mistakes():
+def test_the_feature_space_colors_classes_and_rings_mistakes():
     points = np.array([[0.0, 0], [1, 1], [2, 2], [3, 3]])
     labels = np.array([1, 0, 1, 0])
     classes = ("cats", "dogs")
@@ -170,5 +170,5 @@ def test_every_figure_can_be_stored():
 
 
 @pytest.mark.parametrize("name", ["cats", "dogs", "train", "validation"])
-def test_every_role_has_a_colour(name):
+def test_every_role_has_a_color(name):
     assert plots.COLORS[name].startswith("#")

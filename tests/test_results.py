@@ -6,9 +6,9 @@ import keras
 import pytest
 from keras import layers
 
-from catdog_helpers import CatdogError, models, results, training
+from catdog_helpers import CatdogError, models, results
 
-HISTORY = training.History(
+HISTORY = results.History(
     {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.0], "val_accuracy": [0.5]}, 12.34
 )
 
@@ -63,7 +63,7 @@ def test_starting_again_keeps_the_same_run_and_replaces_another(run, model):
         other.load_model("first")  # the file is there, but of the other run
 
 
-def test_p20_a_missing_chapter_is_named(tmp_path, run):
+def test_a_missing_chapter_is_named(tmp_path, run):
     with pytest.raises(CatdogError, match="run chapter 01 first"):
         results.open_run(tmp_path / "nothing", "sample", 0, 160)
     with pytest.raises(CatdogError, match="run chapter 04 first"):
@@ -81,11 +81,13 @@ def test_a_run_of_other_values_is_refused_and_kept(run, model, other):
 
 def test_damaged_scores_are_named(run):
     run.scores_file.write_text("{", encoding="utf-8")
-    with pytest.raises(CatdogError, match=r"scores\.json is damaged"):
+    with pytest.raises(
+        CatdogError, match=r"scores\.json is damaged .*: move it away and run chapter 01 again"
+    ):
         results.open_run(run.folder, "sample", 0, 160)
 
 
-def test_p20_only_keras_files(tmp_path, model):
+def test_only_keras_files(tmp_path, model):
     with pytest.raises(CatdogError, match=r"\.keras"):
         results.save_model(model, tmp_path / "model.h5")
     assert list(tmp_path.iterdir()) == []
@@ -100,7 +102,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
         results.load_model(tmp_path / "nothing.keras")
 
 
-def test_p22_a_relative_run_is_the_projects_from_any_folder(tmp_path, monkeypatch):
+def test_a_relative_run_is_the_projects_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("CATDOG_ROOT", raising=False)
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "runall.py").touch()
@@ -110,3 +112,36 @@ def test_p22_a_relative_run_is_the_projects_from_any_folder(tmp_path, monkeypatc
     assert results.resolve_run_dir(tmp_path / "other") == tmp_path / "other"
     monkeypatch.setenv("CATDOG_ROOT", str(tmp_path / "elsewhere"))
     assert results.resolve_run_dir("runs/latest") == tmp_path / "elsewhere" / "runs" / "latest"
+
+
+def test_the_best_epoch_is_the_first_of_equals():
+    values = {"loss": [3, 2, 1], "val_accuracy": [0.5, 0.8, 0.8]}
+    history = results.History(values, 1.0)
+    assert history.best_epoch == 2
+    joined = history.joined(results.History(values, 2.0))
+    assert (joined.epochs, joined.train_seconds) == (6, 3.0)
+
+
+def test_the_score_table_shows_what_is_there(run):
+    run.record("first", val_accuracy=0.8125, test_accuracy=0.75, test_interval=[0.686, 0.805])
+    run.record("first", parameters=1234567, epochs=20, train_seconds=12.34)
+    run.record("transfer", val_accuracy=0.9, parameters=2)
+    heads, *rows = (row.split() for row in results.score_table(run.folder).to_string().splitlines())
+    assert heads == list(run.scores()["first"])
+    assert rows == [
+        ["first", "81.2%", "75.0%", "68.6%", "to", "80.5%", "1,234,567", "20", "12.3"],
+        ["transfer", "90.0%", "2"],
+    ]
+
+
+def test_without_scores_the_table_is_empty(tmp_path):
+    assert results.score_table(tmp_path).empty
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"models": []}', '{"models": {"first": {"epochs": "x"}}}']
+)
+def test_damaged_scores_are_one_line_that_names_the_file(run, content):
+    run.scores_file.write_text(content, encoding="utf-8")
+    with pytest.raises(CatdogError, match=r"\A\S+scores\.json is damaged \(.*\): move it away.*\Z"):
+        results.score_table(run.folder)

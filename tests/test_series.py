@@ -1,4 +1,4 @@
-"""All six chapters on a handful of pictures: what they leave is complete, repeatable and right.
+"""All six chapters on a handful of images: what they leave is complete, repeatable and right.
 
 The backbone is cut short and has random weights: nothing here asks how good a model is.
 """
@@ -41,12 +41,12 @@ import numpy as np
 
 folder, size, *photos = sys.argv[1:]
 saved = {p.stem: keras.models.load_model(p) for p in sorted(pathlib.Path(folder).glob("*.keras"))}
-pictures = np.stack([keras.utils.load_img(p, target_size=(int(size),) * 2) for p in photos])
+images = np.stack([keras.utils.load_img(p, target_size=(int(size),) * 2) for p in photos])
 report = {"models": {}, "backbone": []}
 for name, model in saved.items():
     head = model.layers[-1].get_config()
     report["models"][name] = {
-        "probabilities": keras.ops.softmax(model(pictures, training=False)).numpy().tolist(),
+        "probabilities": keras.ops.softmax(model(images, training=False)).numpy().tolist(),
         "head": [type(model.layers[-1]).__name__, head["units"], head["activation"]],
         "parameters": model.count_params(),
     }
@@ -122,14 +122,14 @@ def measure_statistics(backbone):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """Dark cats, bright dogs, of the very size that the models take; 20 of them for the test."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     for part, number in (("train", 16), ("validation", 50)):
         for name, level in (("cat", 90), ("dog", 140)):
             for i in range(number):
                 path = folder / part / f"{name}s" / f"{name}.{i}.jpg"
-                trees.put(path, trees.encoded(trees.picture(level, f"{part} {path.name}", SIZE)))
+                trees.put(path, trees.encoded(trees.image(level, f"{part} {path.name}", SIZE)))
     return folder
 
 
@@ -151,28 +151,28 @@ def patch(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def scored_split(pictures):
-    return data.load_splits(pictures)[2]
+def scored_split(images):
+    return data.load_splits(images)[2]
 
 
 @pytest.fixture(scope="module")
-def answers():
+def predictions():
     """The probabilities of each model at the moment when its chapter saves it."""
     return {}
 
 
 @pytest.fixture(scope="module")
-def run_dir(pictures, scored_split, answers, patch, tmp_path_factory):
+def run_dir(images, scored_split, predictions, patch, tmp_path_factory):
     """One run of the whole series, every code cell of every chapter."""
     images, save = data.load_images(scored_split, SIZE), results.save_model
 
     def save_and_ask(model, path):
         save(model, path)
-        answers[path.stem] = keras.ops.softmax(model(images, training=False)).numpy()
+        predictions[path.stem] = keras.ops.softmax(model(images, training=False)).numpy()
 
     with patch.context() as noted:
         noted.setattr(results, "save_model", save_and_ask)
-        return run_series(pictures, tmp_path_factory.mktemp("run"), 0, all_cells=True)
+        return run_series(images, tmp_path_factory.mktemp("run"), 0, all_cells=True)
 
 
 @pytest.fixture(scope="module")
@@ -185,9 +185,9 @@ def fresh(run_dir, scored_split):
     return json.loads(done.stdout)
 
 
-def test_the_run_holds_what_the_contract_says(run_dir, pictures, fresh):
+def test_the_run_holds_what_the_contract_says(run_dir, images, fresh):
     scores = json.loads((run_dir / "scores.json").read_text())
-    assert {key: scores[key] for key in ("data", "seed")} == {"data": str(pictures), "seed": 0}
+    assert {key: scores[key] for key in ("data", "seed")} == {"data": str(images), "seed": 0}
     assert list(scores["models"]) == list(results.CHAPTERS)
     for name, values in scores["models"].items():
         low, high = values.pop("test_interval")
@@ -202,14 +202,16 @@ def test_the_run_holds_what_the_contract_says(run_dir, pictures, fresh):
             assert (run_dir / path).is_file()
 
 
-def test_p20_a_saved_model_alone_scores_a_jpeg_as_its_chapter_did(fresh, answers):
-    assert list(answers) == list(results.CHAPTERS)
-    assert set(fresh["models"]) == set(answers)
+def test_a_saved_model_alone_scores_a_jpeg_as_its_chapter_did(fresh, predictions):
+    assert list(predictions) == list(results.CHAPTERS)
+    assert set(fresh["models"]) == set(predictions)
     for name, values in fresh["models"].items():
-        np.testing.assert_allclose(values["probabilities"], answers[name], atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(
+            values["probabilities"], predictions[name], atol=1e-5, err_msg=name
+        )
 
 
-def test_p17_every_saved_model_ends_in_two_logits(fresh):
+def test_every_saved_model_ends_in_two_logits(fresh):
     heads = {name: values["head"] for name, values in fresh["models"].items()}
     assert heads == {name: ["Dense", 2, "linear"] for name in results.CHAPTERS}
 
@@ -225,18 +227,18 @@ def test_fine_tuning_moved_the_convolutions_above_the_cut_and_nothing_else(fresh
     assert wrong == []
 
 
-def test_one_seed_repeats_the_run(run_dir, pictures, patch, tmp_path):
-    again = run_series(pictures, tmp_path, 0)
+def test_one_seed_repeats_the_run(run_dir, images, patch, tmp_path):
+    again = run_series(images, tmp_path, 0)
     assert recorded(again) == recorded(run_dir)
 
 
-def test_another_seed_gives_another_run(run_dir, pictures, tmp_path):
-    other = run_series(pictures, tmp_path, 1, CHAPTERS[:2])
+def test_another_seed_gives_another_run(run_dir, images, tmp_path):
+    other = run_series(images, tmp_path, 1, CHAPTERS[:2])
     assert recorded(other)[1]["first"] != recorded(run_dir)[1]["first"]
 
 
 def test_a_chapter_goes_on_without_bad_files_only_when_told(tmp_path, capsys):
-    folder = trees.official(tmp_path / "pictures", number=8)
+    folder = trees.official(tmp_path / "images", number=8)
     trees.put(folder / "train/cats/cat.t0.jpg", trees.TRUNCATED)
     with pytest.raises(CatdogError, match="SKIP_BAD_FILES = True"):
         run_series(folder, tmp_path / "run", 0, CHAPTERS[:1])

@@ -1,6 +1,8 @@
-"""Fitting, histories and the random warp."""
+"""Fitting and the random warp."""
 
-import dataclasses
+import json
+import subprocess
+import sys
 from unittest.mock import patch
 
 import keras
@@ -9,14 +11,14 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from catdog_helpers import CatdogError, models, sample, training
+from catdog_helpers import CatdogError, models, training
 
 SIZE = 32
 
 
 @pytest.fixture(scope="module")
 def labelled():
-    """Sixteen dark and sixteen bright noisy pictures."""
+    """Sixteen dark and sixteen bright noisy images."""
     labels = np.repeat([0, 1], 16)
     noise = np.random.default_rng(0).normal(0, 20, (32, SIZE, SIZE, 3))
     images = np.where(labels[:, None, None, None] == 1, 200, 60) + noise
@@ -25,7 +27,7 @@ def labelled():
 
 def trained_weights(labelled, seed):
     training.set_seed(seed)
-    model = models.build_augmented(SIZE, steps=10)
+    model = models.build_small_network(SIZE, front=[layers.RandomFlip()], steps=10)
     dataset = tf.data.Dataset.from_tensor_slices(labelled).shuffle(32, seed=seed).batch(8)
     training.fit(model, dataset.map(training.augment), labelled, epochs=1)
     return np.concatenate([weight.ravel() for weight in model.get_weights()])
@@ -50,12 +52,12 @@ def test_fit_returns_the_history_and_prints_few_lines(labelled, capsys):
 
 
 def test_arrays_reach_keras_as_datasets_that_nothing_holds_up(labelled):
-    model = models.build_first(SIZE)
+    model = models.build_small_network(SIZE)
     with patch.object(model, "fit", wraps=model.fit) as fit:
         training.fit(model, labelled, labelled, 1, progress=False)
-    seen = [*fit.call_args.args, fit.call_args.kwargs["validation_data"]]
-    assert [each.options().autotune.enabled for each in seen] == [False, False]
-    orders = [np.concatenate([labels for _, labels in each]).tolist() for each in seen]
+    datasets = [*fit.call_args.args, fit.call_args.kwargs["validation_data"]]
+    assert [each.options().autotune.enabled for each in datasets] == [False, False]
+    orders = [np.concatenate([labels for _, labels in each]).tolist() for each in datasets]
     assert orders[1] == labelled[1].tolist() == sorted(orders[0]) != orders[0]
 
 
@@ -85,18 +87,10 @@ def test_many_steps_in_one_call_train_as_single_steps_do(labelled, monkeypatch):
     np.testing.assert_allclose(three, one, rtol=1e-6)
 
 
-def test_p26_an_empty_training_set_is_an_error(labelled):
+def test_an_empty_training_set_is_an_error(labelled):
     empty = tf.data.Dataset.from_tensor_slices(labelled).take(0).batch(8)
     with pytest.raises(CatdogError, match="empty"):
-        training.fit(models.build_first(SIZE), empty, labelled, epochs=1)
-
-
-def test_the_best_epoch_is_the_first_of_equals():
-    values = {"loss": [3, 2, 1], "val_accuracy": [0.5, 0.8, 0.8]}
-    history = training.History(values, 1.0)
-    assert history.best_epoch == 2
-    joined = history.joined(training.History(values, 2.0))
-    assert (joined.epochs, joined.train_seconds) == (6, 3.0)
+        training.fit(models.build_small_network(SIZE), empty, labelled, epochs=1)
 
 
 def test_warp_without_change_is_the_identity(labelled, monkeypatch):
@@ -122,7 +116,7 @@ def test_warp_mirrors_around_the_middle(labelled, monkeypatch):
     np.testing.assert_allclose(changed, images[:, :, ::-1], atol=1e-2)
 
 
-def test_augmented_pictures_differ_and_keep_their_shape(labelled):
+def test_augmented_images_differ_and_keep_their_shape(labelled):
     images, labels = labelled
     first, _ = training.augment(tf.constant(images), labels)
     second, _ = training.augment(tf.constant(images), labels)
@@ -135,78 +129,47 @@ def test_the_small_network_learns_raw_pixels_whatever_the_seed(labelled):
     often = tuple(np.concatenate([array] * 20) for array in labelled)  # 20 batches an epoch
     for seed in range(5):
         training.set_seed(seed)
-        model = models.build_first(SIZE, steps=120)
+        model = models.build_small_network(SIZE, steps=120)
         history = training.fit(model, often, labelled, epochs=6)
         assert min(history.metrics["loss"]) < 0.5, f"seed {seed} stays at the loss of guessing"
 
 
-def test_pretrain_writes_a_small_file_that_the_backbone_loads(tmp_path, monkeypatch):
-    drawings = np.random.default_rng(0).integers(0, 256, (40, SIZE, SIZE, 3), dtype="uint8")
-    monkeypatch.setattr(
-        training,
-        "_drawings",
-        lambda *_: (drawings, np.eye(40, dtype="float32")[np.arange(40) % 11]),
-    )
-    path = tmp_path / "backbone.weights.h5"
-    tf.config.run_functions_eagerly(True)  # two steps are done sooner than their graph is built
-    try:
-        accuracy, seconds = training.pretrain(path, stages={SIZE: 1})
-    finally:
-        tf.config.run_functions_eagerly(False)
-    assert 0 <= accuracy <= 1 and seconds > 0
-    assert path.stat().st_size < 2_000_000
-    monkeypatch.setattr(models, "DRAWN_WEIGHTS", path)
-    backbone = models.build_backbone("drawn", SIZE)
-    assert all(np.isfinite(weight).all() for weight in backbone.get_weights())
+# With one device, then with two, as on a machine with several GPUs.
+TWO_DEVICES = """
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from catdog_helpers import models, training
+
+processor = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
-def test_no_drawing_of_the_backbone_is_a_cat_or_a_dog(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(training, "get_context", lambda _: FakeContext(drawn))
-    images, answers = training._drawings(0, 2, SIZE)
-    assert {kind for kind, *_ in drawn} == set(sample.OTHER_KINDS)
-    assert {"cat", "dog"}.isdisjoint(sample.OTHER_KINDS)
-    assert len(images) == len(answers) == len(drawn) == 2 * len(sample.OTHER_KINDS)
+def losses(strategy):
+    training.set_seed(0)
+    images = np.random.randint(0, 256, (64, 8, 8, 3)).astype("uint8")
+    labels = (images.mean(axis=(1, 2, 3)) > 127).astype("int32")
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(16)
+    with strategy.scope():
+        network = [models.preprocessing_layer(), keras.layers.Flatten(), keras.layers.Dense(2)]
+        model = keras.Sequential([keras.Input((8, 8, 3)), *network])
+        models.compile_classifier(model, keras.optimizers.Adam(1e-3))
+    history = training.fit(model, dataset, dataset, 3, progress=False)
+    return strategy.num_replicas_in_sync, history.metrics["loss"] + history.metrics["val_loss"]
 
 
-def test_answers_name_the_kind_and_compare_lengths_with_the_quarters():
-    traits = [sample.draw_traits(kind, seed) for seed in range(4) for kind in sample.OTHER_KINDS]
-    answers = training._answers(traits)
-    number = len(sample.OTHER_KINDS)
-    assert set(np.unique(answers)) == {0, 1}
-    assert [sample.OTHER_KINDS[i] for i in answers[:, :number].argmax(axis=1)] == [
-        each.kind for each in traits
-    ]
-    assert (answers[:, :number].sum(axis=1) == 1).all()
-    lengths = sum(isinstance(value, float) for value in shown(traits[0]).values())
-    shares = answers[:, -3 * lengths :].mean(axis=0).reshape(3, lengths)
-    np.testing.assert_allclose(
-        shares, [[0.75] * lengths, [0.5] * lengths, [0.25] * lengths], atol=0.1
-    )
+both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+print(json.dumps([losses(tf.distribute.get_strategy()), losses(both)]))
+"""
 
 
-def shown(traits):
-    """Return the traits from the ears to the fur, which depend on the kind."""
-    values = dataclasses.asdict(traits)
-    names = list(values)
-    return {name: values[name] for name in names[names.index("ears") : names.index("fur") + 1]}
-
-
-class FakeContext:
-    """Stands for a pool of processes; notes what it is asked to draw."""
-
-    def __init__(self, drawn):
-        self.drawn = drawn
-
-    def Pool(self):
-        return self
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def starmap(self, function, arguments, chunksize):
-        self.drawn += arguments
-        return [np.zeros((size, size, 3), "uint8") for *_, size in arguments]
+def test_two_devices_train_as_one_does():
+    done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (one, losses), (two, mirrored) = json.loads(done.stdout.splitlines()[-1])
+    assert (one, two) == (1, 2)
+    np.testing.assert_allclose(mirrored, losses, rtol=1e-4)
+    assert losses[2] < losses[0]  # it learns at all

@@ -1,4 +1,4 @@
-"""Builds tiny trees of pictures and odd files: dark cats, bright dogs, no two alike."""
+"""Builds tiny trees of images and odd files: dark cats, bright dogs, no two alike."""
 
 import io
 import zipfile
@@ -6,13 +6,14 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 SIDE = 40
 
 
 def picture(level, name="", side=SIDE):
-    """Return a noisy picture around one brightness, different for each name."""
+    """Return a noisy image around one brightness, different for each name."""
     rng = np.random.default_rng(zlib.crc32(name.encode("utf-8", "surrogateescape")))
     pixels = np.clip(level + rng.integers(-20, 20, (side, side, 3)), 0, 255)
     return Image.fromarray(pixels.astype("uint8"))
@@ -33,7 +34,7 @@ def put(path, content=None, level=30):
 
 
 def official(root, number=5):
-    """Write ``number`` pictures for each class of train/ and validation/."""
+    """Write ``number`` images for each class of train/ and validation/."""
     for part in ("train", "validation"):
         for name, level in (("cat", 30), ("dog", 220)):
             for i in range(number):
@@ -69,6 +70,14 @@ def contents(root):
     """Return all files of a folder with their bytes, by relative path."""
     paths = [path for path in Path(root).rglob("*") if path.is_file()]
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+
+
+def link(path, target):
+    """Make a symbolic link, or skip the test where the system does not allow it."""
+    try:
+        path.symlink_to(target)
+    except OSError:
+        pytest.skip("this system does not let us make links")
 
 
 def two_frames():

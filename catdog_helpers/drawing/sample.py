@@ -1,0 +1,142 @@
+"""The sample: a data set of drawings of cats and dogs, in a folder of the official layout."""
+
+import hashlib
+import io
+import signal
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from catdog_helpers import CatdogError
+from catdog_helpers.drawing.breeds import KINDS
+from catdog_helpers.drawing.draw import draw
+from catdog_helpers.files.paths import atomic, reason
+
+_IMAGES_PER_SEED = 1_000_000
+_CHUNK = 25  # images that a worker draws at a time
+
+
+def code_hash():
+    """Name the state of the code that draws, to tell samples of different versions apart.
+
+    Returns
+    -------
+    str
+        12 hex digits, from the bytes of all modules of this folder.
+    """
+    digest = hashlib.sha256()
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(module.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def make_sample(folder, seed=0, train=1000, validation=500):
+    """Draw the sample into a folder in the official layout, completely or not at all.
+
+    The images are drawn in processes beside this one, so a script that calls this needs
+    ``if __name__ == "__main__":``; a notebook does not.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where ``train/`` and ``validation/`` go, each with ``cats/`` and ``dogs/``. If this very
+        sample is there already, it is kept as it is.
+    seed : int
+    train, validation : int
+        How many images, half of them cats and half of them dogs.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    CatdogError
+        If the folder has something else in it or cannot be written; no half sample is left.
+    """
+    folder = Path(folder)
+    files = _files(seed, train, validation)
+    if _holds(folder, files):
+        return folder
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise CatdogError(f"{folder} holds something else; name a folder that is not there yet")
+        with atomic(folder) as unfinished:
+            _draw_in_parallel(unfinished, files)
+            if folder.is_dir():
+                folder.rmdir()  # only if empty: Windows renames onto nothing
+    except (OSError, BrokenProcessPool) as error:
+        # Another process may have put the same sample there meanwhile.
+        if _holds(folder, files):
+            return folder
+        if isinstance(error, BrokenProcessPool):
+            why = 'a drawing process ended early; a script needs `if __name__ == "__main__":`'
+        else:
+            why = reason(error)
+        raise CatdogError(f"cannot draw the sample into {folder}: {why}") from error
+    return folder
+
+
+def _files(seed, train, validation):
+    """List the sample as (name in the folder, kind, seed of the drawing)."""
+    splits = {
+        "train": range(train // 2),
+        "validation": range(train // 2, train // 2 + validation // 2),
+    }
+    first = seed * _IMAGES_PER_SEED
+    return [
+        (f"{split}/{kind}s/{kind}.{i}.jpg", kind, first + len(KINDS) * i + KINDS.index(kind))
+        for split, indices in splits.items()
+        for i in indices
+        for kind in KINDS
+    ]
+
+
+def _holds(folder, files):
+    """Tell whether a folder holds these images; it compares the first one."""
+    if not all((folder / name).is_file() for name, *_ in files):
+        return False
+    name, kind, seed = files[0]
+    try:
+        with Image.open(folder / name) as image:
+            difference = np.asarray(image.convert("RGB"), float) - draw(kind, seed)
+    except (OSError, ValueError):
+        return False
+    # JPEG and other versions of Pillow change an image a little, another seed changes it all.
+    return np.abs(difference).mean() < 12
+
+
+def _draw_in_parallel(folder, files):
+    """Draw all files into a folder that is not there yet, with progress on a terminal."""
+    for name, *_ in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    chunks = [(folder, files[i : i + _CHUNK]) for i in range(0, len(files), _CHUNK)]
+    # Spawned, not forked: a copy of a process that runs TensorFlow's threads can hang. The
+    # workers leave an interrupt to the parent.
+    pool = ProcessPoolExecutor(
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    bar = tqdm(total=len(files), desc="drawing", unit="image", disable=not sys.stderr.isatty())
+    with pool, bar:
+        for count in pool.map(_draw_chunk, chunks):
+            bar.update(count)
+
+
+def _draw_chunk(chunk):
+    """Draw files into a folder; return how many."""
+    folder, files = chunk
+    for name, kind, seed in files:
+        # Pillow writes past Python, and on a full disk it would cut a file short without an error.
+        content = io.BytesIO()
+        Image.fromarray(draw(kind, seed)).save(content, "JPEG", quality=92)
+        (folder / name).write_bytes(content.getvalue())
+    return len(files)

@@ -1,0 +1,1 @@
+"""Image files on disk: paths, decoding, layouts of folders, checks, archives, downloads."""

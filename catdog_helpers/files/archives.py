@@ -1,0 +1,194 @@
+"""Verifies zip archives, and unpacks them safely."""
+
+import hashlib
+import shutil
+import stat
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from pathlib import Path, PureWindowsPath
+
+import pooch
+
+from catdog_helpers import CatdogError
+from catdog_helpers.files.images import describe_type, file_type
+from catdog_helpers.files.paths import atomic, cache_folder, reason
+
+# Photos do not shrink in a zip; Kaggle's 25,000 take 0.6 GB. The largest ratio that deflate
+# reaches is 1032 (https://zlib.net/zlib_tech.html), so a bomb needs one far above 100.
+MAX_UNPACKED_BYTES = 20 * 10**9
+MAX_RATIO = 100
+RATIO_APPLIES_FROM_BYTES = 10**8
+
+# What zipfile raises on damaged archives, and on compressions that it does not know.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error)
+
+
+def verify(archive, *, sha256=None, size=None):
+    """Compare a zip archive with what is known of it: size and hash, else its own checksums.
+
+    Parameters
+    ----------
+    archive : path-like
+    sha256 : str, optional
+        64 hexadecimal digits, upper or lower case.
+    size : int, optional
+        In bytes.
+
+    Raises
+    ------
+    CatdogError
+        With the path, what was expected and what is there.
+    """
+    try:
+        fault = find_fault(archive, sha256, size)
+    except OSError as error:
+        raise CatdogError(f"cannot read the archive {archive}: {reason(error)}") from error
+    if fault:
+        raise CatdogError(f"{archive} is incomplete or corrupt: {fault}; put a good copy there")
+
+
+def find_fault(archive, sha256=None, size=None):
+    """Say in words what `verify` objects to, None where nothing is wrong.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    with open(archive, "rb") as file:
+        head = file.read(64)
+    found = "" if file_type(head) == "ZIP" else f", {describe_type(head)}"
+    actual_size = Path(archive).stat().st_size
+    if size not in (None, actual_size):
+        return f"{actual_size} bytes, expected {size}{found}"
+    if not zipfile.is_zipfile(archive):
+        return f"{actual_size} bytes, no whole zip archive{found}"
+    if sha256 is not None:
+        actual = pooch.file_hash(archive)
+        expected = sha256.lower()
+        return None if actual == expected else f"expected SHA-256 {expected}, actual {actual}"
+    try:
+        with zipfile.ZipFile(archive) as zip_file:
+            name = zip_file.testzip()  # reads all members to their ends
+    except UNREADABLE as error:
+        return str(error)
+    return f"the checksum of its member {name!a} does not match" if name else None
+
+
+def unpack(archive, folder=None):
+    """Unpack a zip archive into a folder that did not exist before.
+
+    The folder appears under its name only when every member is there and its checksum is
+    correct; where it exists already, nothing is written.
+
+    Parameters
+    ----------
+    archive : path-like
+    folder : path-like, optional
+        Default: a folder in the cache, named by the contents of the archive.
+
+    Returns
+    -------
+    Path of the folder
+
+    Raises
+    ------
+    CatdogError
+        If the archive is corrupt, or unsafe to unpack (members that escape from the folder,
+        links, an absurd size), and then nothing has been written; or if files of an existing
+        folder are missing.
+    """
+    archive = Path(archive)
+    try:
+        if not zipfile.is_zipfile(archive):
+            verify(archive)  # says what it is instead
+        with zipfile.ZipFile(archive) as zip_file:
+            members = zip_file.infolist()
+            if folder is None:
+                folder = cache_folder() / f"{archive.stem}-{_contents_key(members)}"
+            folder = Path(folder)
+            if not folder.is_dir():
+                _validate(archive, members)
+                _write_members(zip_file, folder)
+            for member in members:
+                file = _target(member, folder)
+                same = file.is_file() and file.stat().st_size == member.file_size
+                if not (same or member.is_dir()):
+                    raise CatdogError(f"{folder} has been changed: see {file}; delete the folder")
+    except UNREADABLE as error:
+        raise CatdogError(f"{archive} is incomplete or corrupt: {error}") from error
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise CatdogError(f"cannot unpack {archive}: {reason(error)}{where}") from error
+    return folder
+
+
+def _contents_key(members):
+    """Hash names, sizes and checksums of all members: quick, and the same for equal contents."""
+    listing = [(m.filename, m.file_size, m.CRC) for m in members]
+    return hashlib.sha256(repr(listing).encode()).hexdigest()[:12]
+
+
+def _validate(archive, members):
+    """Raise unless every member of the archive may be written."""
+    for member in members:
+        fault = _member_fault(member)
+        if fault:
+            raise CatdogError(f"{archive} is refused: its member {member.filename!a} {fault}")
+    names = Counter(PureWindowsPath(member.filename) for member in members)
+    for name, n in names.items():
+        if n > 1:
+            raise CatdogError(f"{archive} is refused: it has {name.as_posix()!a} {n} times")
+    unpacked = sum(member.file_size for member in members)
+    ratio = unpacked / max(1, archive.stat().st_size)
+    absurd = ratio > MAX_RATIO and unpacked > RATIO_APPLIES_FROM_BYTES
+    if unpacked > MAX_UNPACKED_BYTES or absurd:
+        raise CatdogError(
+            f"{archive} is refused: it would unpack to {unpacked / 1e9:.1f} GB, "
+            f"{ratio:.0f} times its size"
+        )
+
+
+def _member_fault(member):
+    """Say in words why a member may not be written, None where it may.
+
+    Windows' rules are the strictest, and hold everywhere: both slashes separate, and upper
+    and lower case are equal.
+    """
+    path = PureWindowsPath(member.filename)
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if path.anchor or ".." in path.parts:
+        return "would be written outside the folder"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device, not a file"
+    if member.flag_bits & 1:
+        return "is encrypted; unpack it with its password and give the folder instead"
+    return None
+
+
+def _target(member, folder):
+    return folder.joinpath(*PureWindowsPath(member.filename).parts)
+
+
+def _write_members(zip_file, folder):
+    """Write all members into a new folder, complete or not at all.
+
+    ``ZipFile.extractall`` would overwrite one member with another where the file system takes
+    their names for the same, and keep backslashes in names.
+    """
+    try:
+        with atomic(folder) as part:
+            part.mkdir()
+            for member in zip_file.infolist():
+                target = _target(member, part)
+                if member.is_dir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with zip_file.open(member) as source, open(target, "xb") as copy:
+                    shutil.copyfileobj(source, copy)  # compares the checksum at the end
+    except OSError:
+        if not folder.is_dir():  # otherwise another process was faster
+            raise

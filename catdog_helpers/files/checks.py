@@ -1,0 +1,163 @@
+"""Looks a folder of images over before anyone trains on it."""
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+from tqdm import tqdm
+
+from catdog_helpers.files.images import SUFFIXES, inspect_image
+from catdog_helpers.files.layouts import (
+    ImageFile,
+    Problem,
+    count_images,
+    count_text,
+    find_layout,
+    list_images,
+)
+from catdog_helpers.files.paths import counted, printable
+
+SMALLEST_SIDE = 32  # pixels
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found.
+
+    Attributes
+    ----------
+    root : Path
+        The folder with the layout; the paths of problems are relative to it.
+    layout : str
+    images : tuple of ImageFile
+        All files that count as images, bad ones too.
+    problems : tuple of Problem
+        In a fixed order.
+    """
+
+    root: Path
+    layout: str
+    images: tuple[ImageFile, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self):
+        """What keeps the images from being used: tuple of Problem."""
+        return tuple(problem for problem in self.problems if problem.grade == "error")
+
+    @property
+    def warnings(self):
+        """What makes scores misleading: tuple of Problem."""
+        return tuple(problem for problem in self.problems if problem.grade == "warning")
+
+    @property
+    def notes(self):
+        """What is as it should not be, and harmless: tuple of Problem."""
+        return tuple(problem for problem in self.problems if problem.grade == "note")
+
+    def to_json(self):
+        """Return the report as JSON text, in ASCII."""
+        about = {"root": str(self.root), "layout": self.layout}
+        about["images"] = count_images(self.images)
+        for grade in ("errors", "warnings", "notes"):
+            about[grade] = [{"path": p.path, "text": p.text} for p in getattr(self, grade)]
+        return json.dumps(about, indent=2)
+
+
+def report_lines(report, limit=5):
+    """Write a report as lines of ASCII text: errors, then warnings, then notes.
+
+    Parameters
+    ----------
+    report : Report
+    limit : int
+        Of notes with the same text so many are shown; errors and warnings all are.
+
+    Returns
+    -------
+    list of str
+    """
+    images = counted(len(report.images), "image")
+    lines = [f"{images} in {printable(report.root)} ({report.layout} layout)"]
+    for split, counts in count_images(report.images).items():
+        lines.append(f"{split}: " + ", ".join(map(count_text, counts.values(), range(len(counts)))))
+    lines += [f"{problem.grade}: {problem}" for problem in report.errors + report.warnings]
+    seen = Counter()
+    for note in report.notes:
+        seen[note.text] += 1
+        if seen[note.text] <= limit:
+            lines.append(f"note: {note}")
+    lines += [f"note: {n - limit} more: {text}" for text, n in seen.items() if n > limit]
+    graded = [len(report.errors), len(report.warnings), len(report.notes)]
+    return [*lines, ", ".join(map(counted, graded, ("error", "warning", "note")))]
+
+
+def check(source):
+    """Look over all images of a folder or zip archive; changes no file.
+
+    Every file is decoded as `read_image` decodes it, in parallel.
+
+    Parameters
+    ----------
+    source : path-like
+        See `find_layout`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    CatdogError
+        If no folder with a layout is found, or a folder cannot be read.
+    """
+    root, layout = find_layout(source)
+    images, problems = list_images(root, layout)
+    names = [image.path.relative_to(root).as_posix() for image in images]
+    problems, same_bytes = list(problems), defaultdict(list)
+    with ThreadPool() as pool:
+        results = pool.imap(_check_file, zip(images, names, strict=True), chunksize=16)
+        options = {"ascii": True, "ncols": 79, "disable": None, "leave": False}
+        bar = tqdm(results, "checking", len(images), **options)
+        for image, name, (sha256, found) in zip(images, names, bar, strict=True):
+            problems += found
+            if sha256 is not None:
+                same_bytes[sha256].append((image, name))
+    for copies in same_bytes.values():
+        problems += _check_copies(copies)
+    return Report(root, layout, images, tuple(sorted(problems)))
+
+
+def _check_file(image_and_name):
+    """Return the SHA-256 of a file, None where it cannot be decoded; and its problems."""
+    image, name = image_and_name
+    try:
+        image.path.name.encode("utf-8")
+        file_format, size, turned, sha256 = inspect_image(image.path)
+    except UnicodeEncodeError:
+        return None, [Problem("error", name, "has a name that is not valid text; rename it")]
+    except ValueError as error:
+        return None, [Problem("error", name, str(error))]
+    problems = []
+    if min(size) < SMALLEST_SIDE:
+        problems.append(Problem("warning", name, "is tiny: {}x{} pixels".format(*size)))
+    if file_format != SUFFIXES[image.path.suffix.lower()]:
+        problems.append(Problem("note", name, f"is a {file_format} file by its contents"))
+    if turned:
+        problems.append(Problem("note", name, "is turned upright, as its EXIF orientation says"))
+    return sha256, problems
+
+
+def _check_copies(copies):
+    """Yield the problems of files with the same bytes, given as pairs of image and name."""
+    first, first_name = copies[0]
+    for image, name in copies:
+        other = next((other for copy, other in copies if copy.label != image.label), None)
+        if other:
+            text = f"has the same bytes as {printable(other)}, but another label"
+            yield Problem("error", name, text)
+        elif image.split != first.split:
+            text = f"({image.split}) has the same bytes as {printable(first_name)}"
+            yield Problem("warning", name, f"{text} ({first.split})")

@@ -1,0 +1,149 @@
+"""Fetches an archive of images; what lies under its final name is complete and verified."""
+
+import contextlib
+import hashlib
+import os
+import sys
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pooch
+from tqdm import tqdm
+
+from catdog_helpers import CatdogError
+from catdog_helpers.files.archives import find_fault, verify
+from catdog_helpers.files.paths import atomic, cache_folder, reason
+
+OFFICIAL_URL = "https://storage.googleapis.com/mledu-datasets/cats_and_dogs_filtered.zip"
+OFFICIAL_SIZE = 68_606_236  # bytes
+
+RETRIES = 2
+TIMEOUT = 30  # seconds without a byte
+
+GET_ON = (
+    'go on with the data source "sample", or give the path of a copy of the archive as data '
+    "source or in CATDOG_URL"
+)
+
+
+def fetch(url=None, folder=None, *, sha256=None, size=None):
+    """Return a verified local archive; download it only where none lies in the folder.
+
+    Parameters
+    ----------
+    url : str, optional
+        An address, or the path of a local copy, which is used where it lies. Default:
+        ``CATDOG_URL``, else the official archive, whose size is known and whose hash is
+        recorded at first use and held to afterwards.
+    folder : path-like, optional
+        Default: `cache_folder()`.
+    sha256 : str, optional
+        Expected hash, 64 hexadecimal digits, upper or lower case.
+    size : int, optional
+        Expected number of bytes.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    CatdogError
+        If the archive cannot be had, or what came is not what was expected.
+    """
+    url = str(url or os.environ.get("CATDOG_URL") or OFFICIAL_URL)
+    local = _local_path(url)
+    if local is not None:
+        verify(local, sha256=sha256, size=size)
+        return local
+    official = url == OFFICIAL_URL
+    name = PurePosixPath(urlsplit(url).path).name or "archive.zip"
+    if not official:  # named by its address, so that no other archive is taken for it
+        name = f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
+    archive = (cache_folder() if folder is None else Path(folder)) / name
+    record = archive.with_name(f"{name}.sha256")
+    if official:
+        size = size or OFFICIAL_SIZE
+        if record.exists():
+            sha256 = sha256 or record.read_text(encoding="utf-8").split()[0]
+    quarantined = _quarantine(archive, sha256, size)
+    if not archive.exists():
+        try:
+            _download(url, archive, sha256, size)
+        except CatdogError as error:
+            raise CatdogError("; ".join(filter(None, (str(error), quarantined)))) from error
+    if official and not record.exists():
+        # A cache that only the teacher may write to does without the record.
+        with contextlib.suppress(OSError), atomic(record) as part:
+            part.write_text(f"{pooch.file_hash(archive)}  {name}\n", encoding="utf-8")
+    return archive
+
+
+def _local_path(url):
+    """Return the path that a ``file:`` address or a plain path names, None for the web."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    return None if "://" in url else Path(url).expanduser()
+
+
+def _quarantine(archive, sha256, size):
+    """Rename a bad archive in the cache, so that nothing trusts it again; say why."""
+    if not archive.exists():
+        return ""
+    try:
+        verify(archive, sha256=sha256, size=size)
+    except CatdogError as error:
+        bad = archive.with_name(f"{archive.name}.bad")
+        try:
+            os.replace(archive, bad)
+        except OSError:  # a cache that only the teacher may write to
+            raise error from None
+        return f"{error} (it is now called {bad.name})"
+    return ""
+
+
+def _download(url, archive, sha256, size):
+    """Download to a temporary name, verify, rename; try again after a broken connection.
+
+    pooch could compare a hash itself, but neither sizes nor archives of unknown hash, and it
+    would download again what was sent whole and is wrong.
+    """
+    from requests.exceptions import RequestException
+
+    def transfer(url, part, _):  # as pooch calls a downloader
+        options = {"unit": "B", "unit_scale": True, "ascii": True, "ncols": 79, "mininterval": 1}
+        with tqdm(total=size or 1, desc=archive.name, file=sys.stdout, **options) as bar:
+            pooch.HTTPDownloader(bar, chunk_size=2**16, timeout=TIMEOUT)(url, part, None)
+        fault = find_fault(part, sha256, size)
+        if fault:
+            raise CatdogError(f"what {url} sends is incomplete or corrupt: {fault}; {GET_ON}")
+        os.chmod(part, 0o644)  # a temporary file is for its owner only
+
+    pooch.get_logger().setLevel("WARNING")
+    names = {"registry": {archive.name: None}, "urls": {archive.name: url}}
+    store = pooch.create(archive.parent, "", retry_if_failed=RETRIES, **names)
+    try:
+        store.fetch(archive.name, downloader=transfer)
+    except RequestException as error:
+        raise CatdogError(f"cannot download {url}: {_network_reason(error)}; {GET_ON}") from error
+    except OSError as error:
+        raise CatdogError(f"cannot write {archive}: {reason(error)}") from error
+
+
+def _network_reason(error):
+    """Say in words why a transfer failed."""
+    from requests import exceptions
+
+    if isinstance(error, exceptions.HTTPError):
+        return f"the server answers {error.response.status_code} {error.response.reason}"
+    if "timed out" in str(error):
+        return f"no answer within {TIMEOUT} seconds"
+    reasons = {
+        exceptions.ProxyError: "the proxy does not answer",
+        exceptions.SSLError: "the server's certificate cannot be verified",
+        exceptions.ChunkedEncodingError: "the connection broke off half-way",
+        exceptions.ConnectionError: "no connection (is this computer offline?)",
+    }
+    return next((text for kind, text in reasons.items() if isinstance(error, kind)), str(error))

@@ -1,0 +1,288 @@
+"""Which files of a folder are images, of which class, and in which split."""
+
+import contextlib
+import os
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catdog_helpers import CatdogError
+from catdog_helpers.files.archives import unpack
+from catdog_helpers.files.images import SUFFIXES
+from catdog_helpers.files.paths import counted, printable, reason
+
+CLASS_NAMES = ("cats", "dogs")
+SPLIT_NAMES = ("train", "validation", "test")
+# Which split the images of a class go to, in turn, sorted by name (by code points, which is
+# the same on every machine). "all" is 70, 20 and 10 in a hundred, and one of each from three on.
+SPLIT_RULES = {
+    "train": ("train",),
+    "validation": ("test", *["validation"] * 4),
+    "all": ("test", "validation", *["train"] * 4, "validation", *["train"] * 3),
+}
+EXTREME_RATIO = 4  # always predicting the larger class would be correct in 80 %
+JUNK = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE)
+KAGGLE_NAME = re.compile(r"(cat|dog)\.\d+\.", re.IGNORECASE)
+ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".tar", ".gz")
+EXPECTED = (
+    "expected train/ and validation/, each with cats/ and dogs/, or images cat.0.jpg and "
+    "dog.0.jpg in one folder, or PetImages/Cat and PetImages/Dog"
+)
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """Something to know about a file or folder.
+
+    Attributes
+    ----------
+    grade : str
+        ``"error"``, ``"warning"`` or ``"note"``.
+    path : str
+        Relative to the folder that was checked, with forward slashes; ``"."`` for all of it.
+    text : str
+    """
+
+    grade: str
+    path: str
+    text: str
+
+    def __str__(self):
+        return self.text if self.path == "." else f"{printable(self.path)} {self.text}"
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file that counts as an image, with its split and its label (0 cats, 1 dogs)."""
+
+    path: Path
+    split: str
+    label: int
+
+
+def find_layout(source):
+    """Find the folder that has one of the three layouts.
+
+    Parameters
+    ----------
+    source : path-like
+        A folder, which must have the layout itself, or a zip archive, which may have it
+        anywhere inside.
+
+    Returns
+    -------
+    (Path, str)
+        The folder, and ``"official"``, ``"Kaggle"`` or ``"Asirra"``.
+
+    Raises
+    ------
+    CatdogError
+        If there is none or, in an archive, more than one; names those that are near. Or if
+        the archive cannot be unpacked or a folder cannot be read.
+    """
+    source = Path(source).expanduser()
+    if not source.exists():
+        raise CatdogError(f"no such file or folder: {printable(source)}")
+    folder = unpack(source) if source.is_file() else source
+    for root in (folder, folder / "PetImages"):
+        if root.is_dir() and (layout := _layout(root)):
+            return root, layout
+    near = _folders_with_layout(folder)
+    if source.is_file() and len(near) == 1:
+        return near[0], _layout(near[0])
+    parents = [] if near else folder.resolve().parents[:2]
+    for parent in parents:
+        with contextlib.suppress(CatdogError):  # a parent need not be readable
+            if _layout(parent):
+                near.append(parent)
+    hint = f"; did you mean {' or '.join(map(printable, near[:3]))}?" if near else ""
+    about = f"{EXPECTED}; found {_contents(folder)}"
+    raise CatdogError(f"{printable(source)} has no known layout: {about}{hint}")
+
+
+def _layout(folder):
+    """Name the layout of a folder, None where it has none."""
+    entries = _entries(folder)
+    folders = {entry.name for entry in entries if entry.is_dir()}
+    if {"train", "validation"} <= folders:
+        return "official"
+    if {"Cat", "Dog"} <= folders:
+        return "Asirra"
+    matches = [KAGGLE_NAME.match(entry.name) for entry in entries]
+    if {match[1].lower() for match in matches if match} == {"cat", "dog"}:
+        return "Kaggle"
+    return None
+
+
+def _entries(folder, junk=False):
+    """List a folder by name; without `junk`, what operating systems and Jupyter leave behind."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise CatdogError(f"cannot read folder {printable(folder)}: {reason(error)}") from error
+    return [entry for entry in found if junk or not JUNK.fullmatch(entry.name)]
+
+
+def _folders_with_layout(folder, limit=1000):
+    """Look through the folders below, level by level, for those with a layout."""
+    found, queue = [], [folder]
+    for looked_at in queue:
+        if looked_at is not folder and _layout(looked_at):
+            found.append(looked_at)
+        elif len(queue) < limit:
+            entries = _entries(looked_at)
+            queue += [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
+    return found
+
+
+def _contents(folder):
+    """Describe in words what lies in a folder."""
+    folders, archives, images = [], [], 0
+    for entry in _entries(folder):
+        suffix = Path(entry.name).suffix.lower()
+        images += suffix in SUFFIXES
+        if entry.is_dir():
+            folders.append(f"{printable(entry.name)}/")
+        if suffix in ARCHIVE_SUFFIXES:
+            archives.append(printable(entry.name))
+    names = ", ".join((folders + archives)[:8]) or "(none)"
+    advice = " (unpack the archive and give its folder)" if archives else ""
+    return f"{names}, {counted(images, 'loose image')}{advice}"
+
+
+def list_images(root, layout):
+    """List the images of a folder with a layout, without opening them.
+
+    Parameters
+    ----------
+    root : Path
+    layout : str
+        As `find_layout` returns them.
+
+    Returns
+    -------
+    (tuple of ImageFile, tuple of Problem)
+        Sorted by name within each class of a split's folder; and what there is to say.
+
+    Raises
+    ------
+    CatdogError
+        If a folder cannot be read.
+    """
+    listing = _Listing(root)
+    if layout == "official":
+        listing.add_official()
+    elif layout == "Asirra":
+        listing.add_class_folders(listing.root, ("Cat", "Dog"), SPLIT_RULES["all"])
+    else:
+        listing.add_kaggle()
+    total = counted(listing.ignored.total(), "file")
+    for text, tally in (("system files", listing.junk), (total, listing.ignored)):
+        if tally:
+            names = ", ".join(f"{printable(name)} {tally[name]}" for name in sorted(tally))
+            listing.add_problem("note", root, f"ignored {text}: {names}")
+    for split, counts in count_images(listing.images).items():
+        few, many = sorted((n, label) for label, n in enumerate(counts.values()))
+        if 0 < few[0] * EXTREME_RATIO < many[0]:
+            text = f"{split} is out of balance: {count_text(*many)}, {count_text(*few)}"
+            listing.add_problem("warning", root, text)
+    return tuple(listing.images), tuple(listing.problems)
+
+
+@dataclass
+class _Listing:
+    """What was found so far in the folder `root`."""
+
+    root: Path
+    images: list[ImageFile] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    junk: Counter = field(default_factory=Counter)
+    ignored: Counter = field(default_factory=Counter)
+
+    def add_problem(self, grade, path, text):
+        self.problems.append(Problem(grade, path.relative_to(self.root).as_posix(), text))
+
+    def add_official(self):
+        for folder in self.read_folder(self.root)[0]:
+            if folder.name in ("train", "validation"):
+                self.add_class_folders(folder, CLASS_NAMES, SPLIT_RULES[folder.name])
+            else:
+                text = "is not used; the test split is every fifth file of validation"
+                self.add_problem("warning", folder, text)
+
+    def add_kaggle(self):
+        by_kind = defaultdict(list)
+        for path in self.read_folder(self.root)[1]:
+            match = KAGGLE_NAME.match(path.name)
+            by_kind[match and match[1].lower()].append(path)
+        for label, kind in enumerate(("cat", "dog")):
+            self.add_images(self.root, by_kind[kind], label, SPLIT_RULES["all"])
+        if by_kind[None]:
+            unnamed = counted(len(by_kind[None]), "image")
+            text = f"has {unnamed} not named cat.N or dog.N (not used)"
+            self.add_problem("warning", self.root, text)
+
+    def read_folder(self, folder):
+        """Return folders and images, sorted by name; count what is neither."""
+        folders, files = [], []
+        for entry in _entries(folder, junk=True):
+            path = Path(entry.path)
+            if JUNK.fullmatch(entry.name):
+                self.junk["._*" if entry.name.startswith("._") else entry.name] += 1
+            elif entry.is_dir():
+                folders.append(path)
+            elif path.suffix.lower() in SUFFIXES:
+                files.append(path)
+            else:
+                self.ignored[path.suffix or path.name] += 1
+        return folders, files
+
+    def add_class_folders(self, folder, names, rule):
+        """Add the images of the classes' folders, and object to any other folder."""
+        folders, loose = self.read_folder(folder)
+        found = [path.name for path in folders]
+        if found != list(names):
+            found_text = ", ".join(map(printable, found)) or "(none)"
+            text = (
+                f"has the wrong classes: expected folders {', '.join(names)} under "
+                f"{printable(folder)}, found: {found_text}, {counted(len(loose), 'loose image')}"
+            )
+            self.add_problem("error", folder, text)
+        elif loose:
+            outside = counted(len(loose), "image")
+            text = f"has {outside} outside the class folders (not used)"
+            self.add_problem("warning", folder, text)
+        for label, name in enumerate(names):
+            if name not in found:
+                continue
+            inner, files = self.read_folder(folder / name)
+            for path in inner:
+                text = "is a folder inside a class; its files are not used"
+                self.add_problem("warning", path, text)
+            self.add_images(folder / name, files, label, rule)
+
+    def add_images(self, folder, paths, label, rule):
+        """Deal the images of one class, sorted by name, out to the splits."""
+        splits = [rule[i % len(rule)] for i in range(len(paths))]
+        self.images += map(ImageFile, paths, splits, [label] * len(paths))
+        missing = [split for split in SPLIT_NAMES if split in rule and split not in splits]
+        if not paths:
+            self.add_problem("error", folder, "has no images")
+        elif missing:
+            text = f"has {count_text(len(paths), label)}, too few for {' and '.join(missing)}"
+            self.add_problem("error", folder, text)
+
+
+def count_images(images):
+    """Count images by split and class, all of both: ``{split: {class name: count}}``."""
+    counts = {split: dict.fromkeys(CLASS_NAMES, 0) for split in SPLIT_NAMES}
+    for image in images:
+        counts[image.split][CLASS_NAMES[image.label]] += 1
+    return counts
+
+
+def count_text(n, label):
+    """Write a count of images of one class, for example ``"1 cat"`` or ``"2 dogs"``."""
+    return counted(n, CLASS_NAMES[label].removesuffix("s"))

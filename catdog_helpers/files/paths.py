@@ -1,0 +1,79 @@
+"""Paths and counts in messages, the cache folder, and the one way to write atomically."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import pooch
+
+from catdog_helpers import CatdogError
+
+
+def printable(path):
+    """Write a path in ASCII and on one line, with forward slashes and Python's escapes."""
+    return ascii(Path(path).as_posix())[1:-1]
+
+
+def counted(n, noun):
+    """Write a count with its noun, given in the singular: ``"1 error"``, ``"2 errors"``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def reason(error):
+    """Say why the system raised an error: ``"no permission"``, or in the system's own words."""
+    if isinstance(error, PermissionError):
+        return "no permission"
+    return getattr(error, "strerror", None) or str(error)
+
+
+def cache_folder():
+    """Return the folder for downloads and unpacked archives; create it where it is missing.
+
+    The environment variable ``CATDOG_CACHE`` names it; without one, it is in the operating
+    system's cache folder of the user.
+
+    Raises
+    ------
+    CatdogError
+        If the folder cannot be created.
+    """
+    folder = Path(os.environ.get("CATDOG_CACHE") or pooch.os_cache("catdog")).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CatdogError(
+            f"cannot create the cache folder {folder}: {reason(error)}; "
+            "set CATDOG_CACHE to a folder that you may write to"
+        ) from error
+    return folder.resolve()
+
+
+@contextlib.contextmanager
+def atomic(path):
+    """Write a file or a folder that appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    path : path-like
+        The final name. Its parent folders are made; a file of that name is replaced.
+
+    Yields
+    ------
+    Path
+        A new path of the same name, in a hidden temporary folder beside `path`. What the block
+        puts there takes the name `path` when the block ends; after an error nothing is left.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or if `path` is a folder that is not empty.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True
+    ) as scratch:
+        part = Path(scratch, path.name)
+        yield part
+        os.replace(part, path)

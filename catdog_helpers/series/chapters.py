@@ -1,0 +1,137 @@
+"""The chapters of the series: notebooks, each with one cell of parameters."""
+
+import re
+import symtable
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from catdog_helpers import CatdogError
+
+
+class UsageError(CatdogError):
+    """The command line asks for something that does not exist; exit code 2."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A notebook and its parameters.
+
+    Attributes
+    ----------
+    path : Path
+    n_cells : int
+        All cells, prose included.
+    parameters_index : int
+        Where the cell tagged ``parameters`` is, counted from 0.
+    parameters : tuple of str
+        The names that this cell sets.
+    """
+
+    path: Path
+    n_cells: int
+    parameters_index: int
+    parameters: tuple[str, ...]
+
+    def own(self, parameters):
+        """Return those of the given parameters, a dict of values by name, that the chapter has."""
+        return {name: value for name, value in parameters.items() if name in self.parameters}
+
+    def cell_number(self, index, injected):
+        """Return a cell's number in the source, from 1, for its index in an executed copy, from 0.
+
+        `injected` tells that papermill put given parameters into a cell after the tagged one.
+        """
+        return index + 1 - (injected and index > self.parameters_index)
+
+
+def read_notebook(path):
+    """Read and validate a notebook.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    nbformat.NotebookNode, in format 4
+
+    Raises
+    ------
+    CatdogError
+        If the file is no notebook.
+    """
+    import nbformat
+
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except Exception as error:  # nbformat's converters raise all kinds of errors.
+        reason = textwrap.shorten(str(error), 120, placeholder=" ...")
+        raise CatdogError(f"{path.name}: not a readable notebook ({reason}): {path}") from None
+    return notebook
+
+
+def tags(cell):
+    """Return the tags of a cell, a list of str."""
+    return cell.metadata.get("tags", [])
+
+
+def read_chapters(folder, only=None):
+    """Read the notebooks of a folder in the order of their names.
+
+    Parameters
+    ----------
+    folder : Path
+    only : str, optional
+        Chapters to keep: numbers or names, separated by commas, such as ``"01,05"``.
+
+    Returns
+    -------
+    list of Chapter
+
+    Raises
+    ------
+    UsageError
+        If there are no notebooks, or ``only`` names one that is not there.
+    CatdogError
+        If a file is no notebook, or does not have exactly one cell tagged ``parameters``.
+    """
+    paths = sorted(folder.glob("[!.]*.ipynb"))
+    if not paths:
+        raise UsageError(f"no notebooks in {folder}; give their folder with --notebooks")
+    if only is not None:
+        paths = _selected(paths, only)
+    return [_read_chapter(path) for path in paths]
+
+
+def _selected(paths, only):
+    """Keep the notebooks that ``only`` names; 1, 01 and 01_data are the same chapter."""
+    names = {path: {path.name, path.stem} for path in paths}
+    for path in paths:
+        if number := re.match(r"\d+", path.stem):
+            names[path].add(str(int(number[0])))
+    wanted = [name.strip() for name in only.split(",")]
+    wanted = [str(int(name)) if name.isdecimal() else name for name in wanted]
+    for name in wanted:
+        if not any(name in each for each in names.values()):
+            valid = ", ".join(path.stem for path in paths)
+            raise UsageError(f"--only: no chapter {name!r}; the chapters are {valid}")
+    return [path for path in paths if names[path] & set(wanted)]
+
+
+def _read_chapter(path):
+    cells = read_notebook(path).cells
+    tagged = [index for index, cell in enumerate(cells) if "parameters" in tags(cell)]
+    if len(tagged) != 1:
+        raise CatdogError(
+            f"{path.name}: {len(tagged)} cells are tagged 'parameters', not exactly one; "
+            f"tag the cell that sets DATA and SEED, or move the notebook out of {path.parent}"
+        )
+    # papermill.inspect_notebook would skip a line with two equals signs, in a comment too.
+    try:
+        symbols = symtable.symtable(cells[tagged[0]].source, path.name, "exec").get_symbols()
+    except SyntaxError as error:
+        raise CatdogError(f"{path.name}: the 'parameters' cell is not Python: {error}") from None
+    names = tuple(symbol.get_name() for symbol in symbols if symbol.is_assigned())
+    return Chapter(path, len(cells), tagged[0], names)

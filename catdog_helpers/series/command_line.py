@@ -1,0 +1,253 @@
+"""The command line of ``runall.py``.
+
+``--help`` must answer at once, so what is slow to import is imported where a run begins.
+"""
+
+import argparse
+import ast
+import contextlib
+import difflib
+import json
+import logging
+import signal
+import sys
+import warnings
+from pathlib import Path
+
+from catdog_helpers import CatdogError
+from catdog_helpers.series.chapters import UsageError, read_chapters
+
+_OWN_OPTIONS = {"DATA": "--data", "WEIGHTS": "--weights", "RUN_DIR": "--out"}
+
+
+def main(arguments=None, project=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Those of the process where left out.
+    project : Path, optional
+        The folder with ``notebooks/`` and ``runs/``; the working directory where left out.
+
+    Returns
+    -------
+    int
+        Exit code: 0 all well, 1 a chapter failed, 2 wrong usage, 130 interrupted.
+
+    Raises
+    ------
+    SystemExit
+        With code 2 if an option is unknown or contradicts another, 0 after ``--help``.
+    """
+    options = _parse(arguments, project or Path.cwd())
+    for stream in (sys.stdout, sys.stderr):
+        # A console with a small character set must not end a run.
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        with _signals_interrupt(), warnings.catch_warnings():
+            # Those of papermill and its like say nothing about the chapters.
+            warnings.simplefilter("ignore")
+            for name in ("papermill", "asyncio", "traitlets"):
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+            _run(options)
+    except UsageError as error:
+        return _report(f"error: {error}", 2)
+    except CatdogError as error:
+        return _report(f"failed: {error}", 1)
+    except KeyboardInterrupt as interrupt:
+        return _report(str(interrupt) or "interrupted", 130)
+    return 0
+
+
+def _report(message, exit_code):
+    print(message, file=sys.stderr)
+    return exit_code
+
+
+def _parse(arguments, project):
+    parser = argparse.ArgumentParser(
+        "runall.py", allow_abbrev=False, description="Run the chapters and print their scores."
+    )
+    add = parser.add_argument
+    add("--data", metavar="sample|photos|PATH", help="source of the images (default: sample)")
+    add("--weights", metavar="imagenet|drawn|PATH", help="weights of the backbone")
+    add("-p", metavar="NAME=VALUE", action="append", default=[], help="set a chapter's parameter")
+    add("--only", metavar="01,05", help="run these chapters, on the results of earlier ones")
+    add("--out", metavar="RUN_DIR", type=Path, help="folder of the run (default: runs/latest)")
+    add("--seeds", metavar="N", type=int, help="run N times, with seeds SEED, SEED + 1, ...")
+    add("--cluster", metavar="ADDRESS", help="spread --seeds over the workers of a Dask scheduler")
+    add(
+        "--handouts",
+        action="store_true",
+        help="then write all executed chapters of the run as pages for a class, in "
+        "RUN_DIR/handouts; with --only 06, from the chapters of an earlier run",
+    )
+    add("--timeout", metavar="SECONDS", type=int, help="limit for one cell")
+    add("--notebooks", metavar="DIR", type=Path, default=project / "notebooks")
+    add("--update", action="store_true", help="write the outputs that notebooks/ stores anew")
+    options = parser.parse_args(arguments)
+    options.project = project
+    _check_combination(options, parser.error)
+    return options
+
+
+def _check_combination(options, error):
+    if options.timeout is not None and options.timeout < 1:
+        error("--timeout: must be at least 1 second")
+    if options.seeds is not None and options.seeds < 2:
+        error("--seeds: must be at least 2; one run needs no --seeds")
+    if options.cluster and not options.seeds:
+        error("--cluster: only together with --seeds")
+    if options.seeds and options.handouts:
+        error("--handouts: shows a single run; no --seeds")
+    others = ("data", "weights", "p", "out", "seeds", "handouts")
+    if options.update and any(getattr(options, name) for name in others):
+        error(
+            "--update: runs the chapters as they stand; "
+            "no --data, --weights, -p, --out, --seeds, --handouts"
+        )
+
+
+@contextlib.contextmanager
+def _signals_interrupt():
+    """Let Ctrl-C and termination end the run once; more of them must not stop the tidying up."""
+
+    def interrupt(number, frame):
+        for each in handled:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    # Set even where Python was started with Ctrl-C ignored, as shells do in the background.
+    before = {number: signal.signal(number, interrupt) for number in handled}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, handler)
+
+
+def _run(options):
+    from catdog_helpers import results
+    from catdog_helpers.series import execution, stored_outputs
+
+    timeout = options.timeout or execution.TIMEOUT
+    chapters = read_chapters(options.notebooks.resolve(), options.only)
+    if options.update:
+        stored_outputs.update(chapters, options.project / "runs" / "update", timeout)
+        return
+    run_dir = (options.out or options.project / "runs" / "latest").resolve()
+    parameters = _parameters(options, chapters, run_dir)
+    if options.seeds:
+        _run_seeds(options, chapters, run_dir, parameters, timeout)
+        return
+    if options.handouts:
+        from catdog_helpers.series import handouts
+
+        try:  # before hours of training, not after them
+            handouts.check_replaceable(run_dir / "handouts")
+        except CatdogError as error:
+            raise UsageError(f"--handouts: {error}") from None
+    execution.run_series(chapters, run_dir, parameters, timeout)
+    scores = results.score_table(run_dir)
+    if not scores.empty:
+        print(f"\n{scores.to_string()}\n")
+    print(f"Models, scores and executed chapters: {run_dir}")
+    if parameters["DATA"] == "sample":
+        print("On the photos: python runall.py --data photos")
+    if options.handouts:
+        _write_handouts(read_chapters(options.notebooks.resolve()), run_dir, parameters)
+
+
+def _parameters(options, chapters, run_dir):
+    """Collect the values for the chapters' parameters; a name that none of them has is an error."""
+    data = _source("--data", options.data or "sample", ("sample", "photos"))
+    parameters = {"RUN_DIR": str(run_dir), "DATA": data}
+    if options.weights:
+        parameters["WEIGHTS"] = _source("--weights", options.weights, ("imagenet", "drawn"))
+    valid = {name for chapter in chapters for name in chapter.parameters} - set(_OWN_OPTIONS)
+    for setting in options.p:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"-p: takes NAME=VALUE, not {setting!r}")
+        if name in _OWN_OPTIONS:
+            raise UsageError(f"-p: {name} has its own option, {_OWN_OPTIONS[name]}")
+        if name not in valid:
+            raise UsageError(f"-p: no chapter has a parameter {name!r}{_suggestion(name, valid)}")
+        try:
+            parameters[name] = ast.literal_eval(value)
+        except (ValueError, TypeError, SyntaxError):
+            parameters[name] = value
+    return parameters
+
+
+def _source(option, value, names):
+    """Return a name as it is and a path made absolute."""
+    if value in names:
+        return value
+    path = Path(value).expanduser().resolve()
+    if not path.exists():
+        raise UsageError(f"{option}: no file or folder {path}; use a path, {' or '.join(names)}")
+    return str(path)
+
+
+def _suggestion(name, valid):
+    folded = {each.casefold(): each for each in valid}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    hint = f"; did you mean {folded[close[0]]}?" if close else "."
+    return f"{hint} Valid: {', '.join(sorted(valid))}"
+
+
+def _run_seeds(options, chapters, run_dir, parameters, timeout):
+    from catdog_helpers.files.paths import atomic
+    from catdog_helpers.series import seeds
+
+    first = parameters.get("SEED", 0)
+    if not any("SEED" in chapter.parameters for chapter in chapters):
+        raise UsageError("--seeds: no chapter has a parameter SEED")
+    if not isinstance(first, int) or first < 0:
+        raise UsageError(f"-p: SEED is a whole number from 0 with --seeds, not {first!r}")
+    numbers = range(first, first + options.seeds)
+    resume = options.only is None
+    with seeds.map_over(options.cluster) as map:
+        folders = seeds.run_seeds(
+            chapters, run_dir, parameters, numbers, timeout, resume=resume, map=map
+        )
+    statistics = seeds.seed_statistics(folders)
+    models = {
+        model: {metric: row[metric].dropna().to_dict() for metric in row.index.levels[0]}
+        for model, row in statistics.iterrows()
+    }
+    content = {"data": parameters["DATA"], "seeds": list(numbers), "models": models}
+    path = run_dir / "seeds.json"
+    with atomic(path) as new:
+        new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if not statistics.empty:
+        print(f"\n{statistics.to_string(float_format='{:.1%}'.format, na_rep='')}\n")
+    print(f"Mean and standard deviation over the seeds {numbers[0]} to {numbers[-1]}: {path}")
+
+
+def _write_handouts(series, run_dir, parameters):
+    """Write the handouts of those chapters that were executed in this very run."""
+    from catdog_helpers import results
+    from catdog_helpers.series import execution, handouts
+
+    identity = [name.upper() for name in results.IDENTITY]
+    executed, missing = {}, []
+    for chapter in series:
+        notebook, given = execution.executed_copy(chapter, run_dir)
+        wanted = chapter.own(parameters)
+        if notebook and all(given.get(name) == wanted.get(name) for name in identity):
+            executed[chapter.path.stem] = notebook
+        else:
+            missing.append(chapter.path.stem)
+    if missing:
+        print(f"Handouts without {', '.join(missing)}: not executed in this run")
+    # Of a path its last part: the rest is private to the teacher.
+    source = Path(parameters["DATA"]).name
+    caption = f"Images: {source}. Seed: {results.read_scores(run_dir).get('seed')}."
+    folder = run_dir / "handouts"
+    remark = handouts.write_handouts(folder, executed, results.score_table(run_dir), caption)
+    print(f"Handouts: {folder}" + (f" ({remark})" if remark else ""))

@@ -1,0 +1,230 @@
+"""Run chapters in order with papermill, and trust only what was seen to run.
+
+A chapter is executed into ``*.incomplete.ipynb`` and gets its name when it has passed. Whatever
+stops it ends the whole run, with one line that `_why` words: an error in a cell, the time
+limit, a kernel that died. papermill returns normally after ``exit`` and leaves out cells with
+certain tags, so `_Progress.cell_executed` and `_Progress.check_all_ran` look for these.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import papermill
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.utils import ensure_event_loop, run_sync
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from tqdm import tqdm
+
+from catdog_helpers import CatdogError
+from catdog_helpers.files.paths import reason
+from catdog_helpers.series.chapters import UsageError, read_notebook
+
+TIMEOUT = 1800  # seconds for one cell
+# Characters; enough for any chapter. An endless ``print`` would otherwise fill the RAM.
+_OUTPUT_LIMIT = 10_000_000
+
+
+def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, environment=None):
+    """Run chapters one after the other and stop at the first that fails.
+
+    Parameters
+    ----------
+    chapters : list of Chapter
+    run_dir : Path
+        Where models, scores and executed copies go.
+    parameters : dict
+        Values by name; a chapter gets those that it has. Without any it runs as it stands.
+    timeout : int
+        Limit for one cell, in seconds.
+    environment : dict of str, optional
+        More environment variables for the kernels.
+
+    Raises
+    ------
+    UsageError
+        If the folder for executed copies cannot be written, or holds a notebook that no run made.
+    CatdogError
+        If a chapter failed: which one, in which cell, and why.
+    KeyboardInterrupt
+        With the place in its message.
+    """
+    copies = run_dir / "notebooks"
+    _clear(copies, chapters)
+    for chapter in chapters:
+        _run_chapter(chapter, copies, chapter.own(parameters), timeout, environment)
+
+
+def _clear(copies, chapters):
+    """Make the folder for executed copies and clear it of those of an earlier run."""
+    old = [copies / chapter.path.name for chapter in chapters]
+    for path in old:
+        # The folder may hold the user's own notebooks, or be that of the series itself.
+        if path.exists() and "papermill" not in read_notebook(path).metadata:
+            raise UsageError(f"--out: would overwrite {path}, which no run made; choose another")
+    try:
+        copies.mkdir(parents=True, exist_ok=True)
+        for path in old + [_incomplete(copies, chapter) for chapter in chapters]:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out: cannot write in {copies}: {reason(error)}") from None
+
+
+def _incomplete(copies, chapter):
+    return copies / f"{chapter.path.stem}.incomplete.ipynb"
+
+
+def _run_chapter(chapter, copies, parameters, timeout, environment):
+    """Run one chapter and check that every cell ran; whatever stops it is named with its place."""
+    incomplete = _incomplete(copies, chapter)
+    with contextlib.closing(_Progress(chapter, injected=bool(parameters))) as progress:
+        try:
+            with _kernel(chapter.path.parent, environment) as manager:
+                papermill.execute_notebook(
+                    _escaped(chapter.path),
+                    _escaped(incomplete),
+                    parameters,
+                    km=manager,
+                    kernel_name="python3",
+                    language="python",
+                    progress_bar=False,
+                    execution_timeout=timeout,
+                    iopub_timeout=60,
+                    coalesce_streams=True,
+                    on_cell_start=progress.cell_started,
+                    on_cell_executed=progress.cell_executed,
+                    stdout_file=progress,
+                )
+            progress.check_all_ran(read_notebook(incomplete).cells)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"interrupted in {progress.place()}") from None
+        except Exception as error:  # Whatever it is, the chapter has failed.
+            kept = f"; partial copy: {incomplete}" if incomplete.exists() else ""
+            why = _why(error, timeout)
+            raise CatdogError(f"{progress.place()}: {why}{kept}") from None
+    incomplete.replace(copies / chapter.path.name)
+
+
+def _why(error, timeout):
+    """Say in one line why a chapter failed."""
+    if isinstance(error, DeadKernelError):
+        return "the kernel died (often: out of memory)"
+    if isinstance(error, CellTimeoutError):
+        return f"ran longer than the limit of {timeout} s; --timeout SECONDS raises it"
+    name, message = type(error).__name__, str(error)
+    if isinstance(error, papermill.PapermillExecutionError):
+        name, message = error.ename, error.evalue
+    if name == "CatdogError":
+        return " ".join(message.split())
+    return textwrap.shorten(f"{name}: {message}".removesuffix(": "), 400, placeholder=" ...")
+
+
+@contextlib.contextmanager
+def _kernel(folder, environment):
+    """Start a kernel of this very Python in a folder; end it whatever happens."""
+    ensure_event_loop(prefer_selector_loop=True)
+    # Without folders to look in, "python3" is the Python that runs this, whatever is registered.
+    specifications = KernelSpecManager(kernel_dirs=[])
+    manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specifications)
+    now = True
+    try:
+        run_sync(manager.start_kernel)(
+            cwd=str(folder),
+            # The caller's -W options hold in the chapters too.
+            env={**os.environ, "PYTHONWARNINGS": ",".join(sys.warnoptions), **(environment or {})},
+            stderr=subprocess.DEVNULL,
+            extra_arguments=["--HistoryManager.hist_file=:memory:"],
+        )
+        yield manager
+        now = False
+    finally:
+        if manager.has_kernel:
+            run_sync(manager.shutdown_kernel)(now=now)
+
+
+def _escaped(path):
+    """Protect braces, which papermill reads as fields to fill in."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def executed_copy(chapter, run_dir):
+    """Read the copy of a chapter that a run executed to its end.
+
+    Returns
+    -------
+    nbformat.NotebookNode or None, if there is no copy
+    dict: the parameters that the run gave it, by name
+
+    Raises
+    ------
+    CatdogError
+        If the file is no notebook.
+    """
+    path = run_dir / "notebooks" / chapter.path.name
+    if not path.exists():
+        return None, {}
+    notebook = read_notebook(path)
+    return notebook, notebook.metadata.get("papermill", {}).get("parameters", {})
+
+
+class _Progress:
+    """Where a chapter is, shown cell by cell; stops it if it exits or prints too much.
+
+    ``cell_started`` and ``cell_executed`` are nbclient's hooks; papermill copies what the cells
+    print to this object as to a file.
+    """
+
+    def __init__(self, chapter, injected):
+        self.chapter, self.injected = chapter, injected
+        self.number, self.characters, self.start = 0, 0, time.monotonic()
+        self.bar = tqdm(
+            total=chapter.n_cells,
+            desc=chapter.path.stem,
+            bar_format="{desc} |{bar}| cell {n_fmt} of {total_fmt} [{elapsed}]",
+            ascii=True,
+            file=sys.stdout,
+            disable=not sys.stdout.isatty(),
+        )
+
+    def close(self):
+        self.bar.close()
+
+    def place(self):
+        cell = f", cell {self.number} of {self.chapter.n_cells}" if self.number else ""
+        return f"{self.chapter.path.name}{cell}"
+
+    def cell_started(self, cell, cell_index):
+        before, self.number = self.number, self.chapter.cell_number(cell_index, self.injected)
+        self.bar.n = self.number
+        self.bar.refresh()
+        if self.bar.disable and cell.cell_type == "code" and self.number != before:
+            elapsed = self.bar.format_interval(time.monotonic() - self.start)
+            print(f"{self.place()} [{elapsed}]", flush=True)
+
+    def cell_executed(self, cell, cell_index, execute_reply):
+        reply = execute_reply["content"]
+        # IPython's own exit asks its front end to leave, that of Python is an exception.
+        asked = any(part.get("source") == "ask_exit" for part in reply.get("payload", []))
+        if asked or reply.get("ename") == "SystemExit":
+            raise CatdogError("the cell ended the notebook early (exit)")
+
+    def write(self, text):
+        self.characters += len(text)
+        if self.characters > _OUTPUT_LIMIT:
+            raise CatdogError(f"the chapter printed more than {_OUTPUT_LIMIT // 10**6} MB")
+
+    def flush(self):
+        pass
+
+    def check_all_ran(self, cells):
+        wanted = 0
+        for index, cell in enumerate(cells):
+            if cell.cell_type == "code" and cell.source.strip():
+                wanted, count = wanted + 1, cell.execution_count
+                if count != wanted:
+                    self.number = self.chapter.cell_number(index, self.injected)
+                    raise CatdogError(f"did not run in its turn (count {count}, not {wanted})")

@@ -1,0 +1,304 @@
+"""Handouts: the executed chapters as pages for a class, with and without the solutions.
+
+Chapters come in memory, as ``{file name without its ending: executed notebook}``, in order.
+"""
+
+import contextlib
+import copy
+import functools
+import hashlib
+import html
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import nbformat
+from nbconvert import HTMLExporter
+from nbconvert.filters import markdown2html
+from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocessor
+from nbformat.v4 import new_markdown_cell, new_notebook
+
+from catdog_helpers import CatdogError, plots
+from catdog_helpers.files.paths import atomic, reason
+from catdog_helpers.series.chapters import tags
+from catdog_helpers.series.glossary import anchor, glossary, prose
+from catdog_helpers.series.pdf import print_pdfs
+
+CHECKSUMS = "handouts.sha256"
+# Columns of the scores as a class reads them.
+HEADINGS = {
+    "val_accuracy": "validation",
+    "test_accuracy": "test",
+    "test_interval": "95 % interval",
+    "parameters": "weights",
+    "epochs": "epochs",
+    "train_seconds": "training, s",
+}
+
+
+def write_handouts(folder, chapters, scores, caption):
+    """Write the handouts, complete or not at all, in place of those of an earlier run.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``student/`` and ``teacher/``: a page for each chapter, an index and a glossary, each
+        as a PDF too where Playwright and a browser are found; for students also the notebooks
+        without solutions.
+    chapters : dict of str to NotebookNode
+    scores : pandas.DataFrame of str
+        A row for each model; columns of `HEADINGS`.
+    caption : str
+        What the scores belong to.
+
+    Returns
+    -------
+    str
+        Why there are no PDFs; empty where there are.
+
+    Raises
+    ------
+    CatdogError
+        If there are no chapters, or the folder cannot be written or holds other files.
+    """
+    if not chapters:
+        raise CatdogError(f"no executed chapters in {folder.parent}: python runall.py makes them")
+    check_replaceable(folder)
+    try:
+        with _replacement(folder) as new:
+            remark = _write_versions(new, chapters, _score_table(scores, caption))
+            (new / CHECKSUMS).write_bytes(b"\n".join([*_checksums(new).values(), b""]))
+    except OSError as error:
+        raise CatdogError(f"cannot write the handouts in {folder}: {reason(error)}") from None
+    return remark
+
+
+def check_replaceable(folder):
+    """Make sure that a folder is absent, or holds nothing but handouts as they were made.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    CatdogError
+        If not, naming a file that stands in the way.
+    """
+    list_of_ours = folder / CHECKSUMS
+    known = list_of_ours.read_bytes().splitlines() if list_of_ours.is_file() else []
+    checksums = _checksums(folder)
+    strange = [path for path, line in checksums.items() if line not in known]
+    if list_of_ours.exists() and not checksums:
+        strange = [list_of_ours]
+    if folder.is_file() or strange:
+        raise CatdogError(
+            f"{(strange or [folder])[0]} is not as a run made it, and would be lost: "
+            f"move {folder} away, or choose another --out"
+        )
+
+
+def _checksums(folder):
+    """Return the line of ``sha256sum``, in bytes, for each file but the list of them."""
+    lines = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / CHECKSUMS:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            lines[path] = f"{digest}  {path.relative_to(folder).as_posix()}".encode()
+    return lines
+
+
+@contextlib.contextmanager
+def _replacement(folder):
+    """Yield a new folder that takes the place of the old one, which stays if anything fails."""
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        old = Path(scratch, "old")
+        try:
+            with atomic(folder) as new:
+                yield new
+                if folder.exists():
+                    folder.rename(old)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
+
+
+def _write_versions(folder, chapters, table):
+    for_students = {name: _without_solutions(notebook) for name, notebook in chapters.items()}
+    # A term that only a solution explains would give it away.
+    terms = glossary(for_students)
+    versions = {"student": for_students, "teacher": chapters}
+    for version, own in versions.items():
+        (folder / version).mkdir(parents=True)
+        for name, notebook in own.items():
+            _write_chapter(folder / version, name, notebook, chapters, terms)
+        _write_glossary(folder / version, terms, chapters)
+    for name, notebook in for_students.items():
+        nbformat.write(_student_notebook(notebook), folder / "student" / f"{name}.ipynb")
+    for version in versions:
+        _write_index(folder / version, version, chapters, table)
+    remark = print_pdfs(folder)
+    for version in versions:  # again, now with links to the PDFs
+        _write_index(folder / version, version, chapters, table)
+    return remark
+
+
+# Chapters: what readers get to see of a notebook.
+
+
+def _without_solutions(notebook):
+    """Return a copy with an empty cell, tagged ``answer``, in place of each solution."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if "solution" in tags(cell):
+            cell.source, cell.metadata = "", nbformat.from_dict({"tags": ["answer"]})
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def _student_notebook(notebook):
+    """Return a copy to work in: nothing run yet, and parameters as in the source."""
+    notebook, _ = ClearOutputPreprocessor().preprocess(_for_readers(notebook), {})
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({"tags": tags(cell)} if tags(cell) else {})
+    kept = {"kernelspec", "language_info"} & set(notebook.metadata)
+    notebook.metadata = nbformat.from_dict({key: notebook.metadata[key] for key in kept})
+    return notebook
+
+
+def _page_notebook(notebook):
+    """Return a copy as a page shows it: with the values of its run, and without noise."""
+    notebook = _for_readers(notebook)
+    for cell in notebook.cells:
+        if "parameters" in tags(cell):
+            cell.source = _with_values(cell.source, notebook)
+        if cell.cell_type == "code":
+            # Standard error, and widgets, which a page cannot move.
+            cell.outputs = [
+                output
+                for output in cell.outputs
+                if output.get("name") != "stderr"
+                and not any("widget" in kind for kind in output.get("data", {}))
+            ]
+    return notebook
+
+
+def _for_readers(notebook):
+    """Return a copy without what is for machines: papermill's own cell, and marks for nbval."""
+    remove = TagRemovePreprocessor(remove_cell_tags={"injected-parameters"})
+    notebook, _ = remove.preprocess(copy.deepcopy(notebook), {})
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = re.sub(r"(?m)^# *NBVAL_\w+\s*\n?", "", cell.source)
+    return notebook
+
+
+def _with_values(source, notebook):
+    """Put the values of the run in place of the defaults; of a path only its last part."""
+    for name, value in notebook.metadata.get("papermill", {}).get("parameters", {}).items():
+        if name == "RUN_DIR":  # the teacher's own folder, of no use to anybody else
+            continue
+        text = repr(value)
+        if isinstance(value, str):
+            text = json.dumps(Path(value).name if os.path.isabs(value) else value)
+        # NAME = value  # comment
+        line = re.compile(rf"(?m)^({re.escape(name)}\b[^=\n]*= *).*?(  #.*)?$")
+        source = line.sub(lambda m, text=text: f"{m[1]}{text}{m[2] or ''}", source, count=1)
+    return source
+
+
+def _title(notebook, name):
+    title = re.search(r"(?m)^# +(.+)$", "\n\n".join(prose(notebook)))
+    return re.sub("[`*]", "", title[1]).strip() if title else name
+
+
+# Pages.
+
+
+def _write_chapter(folder, name, notebook, chapters, terms):
+    names = list(chapters)
+    i = names.index(name)
+    links = {"index.html": "All chapters", "glossary.html": "Glossary"}
+    for near in names[max(i - 1, 0) : i] + names[i + 1 : i + 2]:
+        links[quote(f"{near}.html")] = _title(chapters[near], near).partition(":")[0]
+    page = _render(_page_notebook(notebook), _title(notebook, name), links)
+    for term in (term for term, _, chapter in terms if chapter == name):
+        pattern = rf"<em>({re.escape(html.escape(term, quote=False))})</em>"
+        mark = rf'<dfn id="{anchor(term)}">\1</dfn>'
+        page = re.sub(pattern, mark, page, count=1, flags=re.IGNORECASE)
+    (folder / f"{name}.html").write_text(page, encoding="utf-8", newline="\n")
+
+
+def _write_glossary(folder, terms, chapters):
+    entries = []
+    for term, sentence, name in terms:
+        where = html.escape(_title(chapters[name], name).partition(":")[0])
+        link = f'<a class="where" href="{quote(name)}.html#{anchor(term)}">{where}</a>'
+        entries.append(f"<dt>{html.escape(term)} {link}</dt><dd>{markdown2html(sentence)}</dd>")
+    text = f'# Glossary\n\n<dl class="glossary">{"".join(entries)}</dl>'
+    _write_text(folder / "glossary.html", "Glossary", text, {"index.html": "All chapters"})
+
+
+def _write_index(folder, version, chapters, table):
+    items = []
+    for name, notebook in chapters.items():
+        title = html.escape(_title(notebook, name))
+        lesson = re.search(r"\*\*What you will learn\.\*\* *(.+)", "\n\n".join(prose(notebook)))
+        links = [
+            f'<a href="{quote(name)}.{ending}" aria-label="{title}, {label}">{label}</a>'
+            for label, ending in (("PDF", "pdf"), ("notebook", "ipynb"))
+            if (folder / f"{name}.{ending}").exists()
+        ]
+        files = f'<p class="files">{" · ".join(links)}</p>' if links else ""
+        summary = markdown2html(lesson[1] if lesson else "")
+        items.append(f'<li><a href="{quote(name)}.html">{title}</a>{summary}{files}</li>')
+    heading = f"Cats and dogs: {version} handouts"
+    more = '<p><a href="glossary.html">Glossary</a>: every term, and where it is explained.</p>'
+    text = f'# {heading}\n\n<ol class="chapters">{"".join(items)}</ol>\n\n{more}\n\n{table}'
+    _write_text(folder / "index.html", heading, text, {})
+
+
+def _score_table(scores, caption):
+    if scores.empty:
+        return ""
+    heads = "".join(f'<th scope="col">{HEADINGS[column]}</th>' for column in scores)
+    rows = [
+        f'<tr><th scope="row">{html.escape(str(model))}</th>'
+        + "".join(f"<td>{html.escape(value)}</td>" for value in values)
+        + "</tr>"
+        for model, *values in scores.itertuples()
+    ]
+    return (
+        f'## Scores\n\n<div class="table"><table><caption>{html.escape(caption)}</caption>'
+        f'<thead><tr><th scope="col">model</th>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _write_text(path, title, text, links):
+    """Write a page of Markdown alone."""
+    # A fixed id: the cell would get a random one, and the page would differ from run to run.
+    notebook = new_notebook(cells=[new_markdown_cell(text, id="text")])
+    path.write_text(_render(notebook, title, links), encoding="utf-8", newline="\n")
+
+
+def _render(notebook, title, links):
+    page = {"title": title, "links": links, "colors": plots.COLORS}
+    return _exporter().from_notebook_node(notebook, resources={"page": page})[0]
+
+
+@functools.cache
+def _exporter():
+    # One for all pages: it compiles its templates once.
+    return HTMLExporter(
+        template_name="handouts",
+        extra_template_basedirs=[str(Path(__file__).parent / "templates")],
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        anchor_link_text="",
+    )

@@ -1,0 +1,129 @@
+"""Repeat a run over several seeds, perhaps on several workers, and summarize the scores."""
+
+import contextlib
+import functools
+import json
+import textwrap
+
+import pandas
+
+from catdog_helpers import results
+from catdog_helpers.series.chapters import UsageError, read_notebook, tags
+from catdog_helpers.series.execution import TIMEOUT, executed_copy, run_series
+
+
+def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume, map=map):
+    """Run chapters once for each seed, each time in a folder ``seed-<n>`` of its own.
+
+    Parameters
+    ----------
+    chapters : list of Chapter
+    run_dir : Path
+    parameters : dict
+        Values by name.
+    seeds : range
+    timeout : int
+        Limit for one cell, in seconds.
+    resume : bool
+        Whether to leave out the seeds that are complete.
+    map : callable
+        Like the built-in function; see `map_over`.
+
+    Returns
+    -------
+    list of Path: the folders of the runs
+
+    Raises
+    ------
+    CatdogError
+        If a chapter failed.
+    """
+    run = functools.partial(_run_seed, chapters, run_dir, parameters, timeout, resume)
+    return list(map(run, seeds))
+
+
+def _run_seed(chapters, run_dir, parameters, timeout, resume, seed):
+    folder = run_dir / f"seed-{seed}"
+    parameters = parameters | {"SEED": seed, "RUN_DIR": str(folder)}
+    if resume and _is_complete(chapters, folder, parameters):
+        print(f"seed {seed}: complete, kept; to run it again, remove {folder}")
+    else:
+        print(f"seed {seed}:")
+        run_series(chapters, folder, parameters, timeout)
+    return folder
+
+
+def _is_complete(chapters, run_dir, parameters):
+    """Whether a run of these very chapters and parameters has ended well, and still has scores."""
+    scores = results.read_scores(run_dir)
+    models = scores["models"].values()
+    if not models or not all("test_accuracy" in values for values in models):
+        return False
+    if scores.get("seed") != parameters["SEED"]:
+        return False
+    for chapter in chapters:
+        executed, given = executed_copy(chapter, run_dir)
+        if executed is None:
+            return False
+        sources = [c.source for c in executed.cells if "injected-parameters" not in tags(c)]
+        # As JSON stores them, where a tuple is a list.
+        wanted = json.loads(json.dumps(chapter.own(parameters)))
+        if given != wanted or sources != [c.source for c in read_notebook(chapter.path).cells]:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def map_over(address):
+    """Give a function like the built-in ``map`` that uses the workers of a Dask scheduler.
+
+    The workers must see the same folders. Without an address it is the built-in function.
+
+    Raises
+    ------
+    UsageError
+        If Dask is not installed, or there is no scheduler.
+    """
+    if address is None:
+        yield map
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError('--cluster: needs Dask; pip install -e ".[cluster]"') from None
+    try:
+        client = Client(address, timeout=5)
+    except (OSError, ValueError) as error:
+        why = textwrap.shorten(str(error), 400, placeholder=" ...")
+        raise UsageError(f"--cluster: no Dask scheduler at {address}: {why}") from None
+    with client, client.get_executor() as executor:
+        yield executor.map
+
+
+def seed_statistics(run_dirs):
+    """Collect the accuracies of several runs.
+
+    Parameters
+    ----------
+    run_dirs : list of Path
+
+    Returns
+    -------
+    pandas.DataFrame of float, 0..1
+        A row for each model; for ``val_accuracy`` and ``test_accuracy``, as far as there are,
+        the columns ``mean``, ``std`` (of the sample, divided by n - 1), ``min`` and ``max``.
+
+    Raises
+    ------
+    CatdogError
+        If the scores of a run cannot be read.
+    """
+    rows = [
+        {"model": model, **values}
+        for run_dir in run_dirs
+        for model, values in results.read_scores(run_dir)["models"].items()
+    ]
+    table = pandas.DataFrame(rows, columns=["model", "val_accuracy", "test_accuracy"])
+    accuracies = table.set_index("model").astype(float).dropna(axis="columns", how="all")
+    statistics = accuracies.groupby("model", sort=False).agg(["mean", "std", "min", "max"])
+    return statistics.rename_axis(None)

@@ -1,0 +1,66 @@
+"""The outputs that the notebooks of the series store, each code cell with a hash of its source."""
+
+import hashlib
+
+import nbformat
+
+from catdog_helpers.files.paths import atomic
+from catdog_helpers.series.chapters import read_notebook
+from catdog_helpers.series.execution import TIMEOUT, executed_copy, run_series
+
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def update(chapters, root, timeout=TIMEOUT):
+    """Run chapters as they stand and store their outputs in the notebooks themselves.
+
+    Outputs, execution counts and a hash of each code cell change; metadata of an editor goes.
+
+    Parameters
+    ----------
+    chapters : list of Chapter
+    root : Path
+        Takes the place of the project folder for ``RUN_DIR``, so that no run of the user's is lost.
+    timeout : int
+        Limit for one cell, in seconds.
+
+    Raises
+    ------
+    UsageError
+        If `root` cannot be written.
+    CatdogError
+        If a chapter failed; it and those after it stay as they were.
+    """
+    for chapter in chapters:
+        run_series([chapter], root, {}, timeout, {"CATDOG_ROOT": str(root)})
+        executed, _ = executed_copy(chapter, root)
+        _store_outputs(chapter.path, executed.cells)
+
+
+def _store_outputs(path, executed_cells):
+    notebook = read_notebook(path)
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for cell, executed in zip(notebook.cells, executed_cells, strict=True):
+        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k == "tags"})
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
+            cell.metadata["source_hash"] = source_hash(cell.source)
+    with atomic(path) as new, open(new, "w", encoding="utf-8", newline="\n") as file:
+        nbformat.write(notebook, file)
+
+
+def source_hash(source):
+    """Return the mark that stored outputs carry of the code which made them.
+
+    Parameters
+    ----------
+    source : str
+
+    Returns
+    -------
+    str: 16 hexadecimal digits of SHA-256
+    """
+    return hashlib.sha256(source.encode()).hexdigest()[:16]

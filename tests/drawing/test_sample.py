@@ -1,0 +1,124 @@
+import hashlib
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from catdog_helpers import CatdogError
+from catdog_helpers.drawing import sample
+from catdog_helpers.drawing.breeds import KINDS
+from catdog_helpers.drawing.sample import code_hash, make_sample
+
+
+@pytest.fixture(scope="module")
+def small_sample(tmp_path_factory):
+    return make_sample(tmp_path_factory.mktemp("cache") / "sample", seed=3, train=8, validation=4)
+
+
+def digests(folder):
+    files = sorted(folder.rglob("*.jpg"))
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def test_sample_has_the_official_layout_with_equal_classes(small_sample):
+    names = {str(path.relative_to(small_sample)) for path in small_sample.rglob("*.jpg")}
+    assert names == {
+        f"{split}/{kind}s/{kind}.{i}.jpg"
+        for split, indices in (("train", range(4)), ("validation", range(4, 6)))
+        for i in indices
+        for kind in KINDS
+    }
+    with Image.open(small_sample / "train/cats/cat.0.jpg") as image:
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (160, 160))
+
+
+def test_sample_has_no_image_twice(small_sample):
+    assert len(set(digests(small_sample).values())) == 12
+
+
+def test_sample_has_the_same_bytes_for_the_same_seed(small_sample, tmp_path):
+    again = make_sample(tmp_path / "again", seed=3, train=8, validation=4)
+    assert digests(again) == digests(small_sample)
+
+
+def test_sample_that_is_there_is_kept(small_sample):
+    before = {path: path.stat().st_mtime_ns for path in small_sample.rglob("*")}
+    assert make_sample(small_sample, seed=3, train=8, validation=4) == small_sample
+    assert {path: path.stat().st_mtime_ns for path in small_sample.rglob("*")} == before
+
+
+def test_sample_leaves_a_folder_with_something_else_alone(small_sample, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    with pytest.raises(CatdogError, match="mine holds something else"):
+        make_sample(mine, train=2, validation=2)
+    assert [path.name for path in mine.iterdir()] == ["notes.txt"]
+    with pytest.raises(CatdogError, match="holds something else"):
+        make_sample(small_sample, seed=4, train=8, validation=4)
+
+
+def test_sample_that_lost_an_image_is_not_taken_for_complete(small_sample, tmp_path):
+    shutil.copytree(small_sample, tmp_path / "copy")
+    (tmp_path / "copy/validation/dogs/dog.5.jpg").unlink()
+    with pytest.raises(CatdogError, match="holds something else"):
+        make_sample(tmp_path / "copy", seed=3, train=8, validation=4)
+
+
+def test_empty_folder_is_filled(tmp_path):
+    (tmp_path / "empty").mkdir()
+    folder = make_sample(tmp_path / "empty", train=2, validation=2)
+    assert len(list(folder.rglob("*.jpg"))) == 4
+
+
+def test_two_at_the_same_time_make_one_sample(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda _: make_sample(tmp_path / "s", train=2, validation=2), "ab"))
+    assert made == [tmp_path / "s"] * 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "s"]
+
+
+def test_full_disk_is_one_line_and_leaves_nothing(tmp_path):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The workers take over the limit, which is larger than some of the files.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, hard))
+    try:
+        with pytest.raises(CatdogError) as caught:
+            make_sample(tmp_path / "sample", train=8, validation=4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(caught.value) == f"cannot draw the sample into {tmp_path}/sample: File too large"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(CatdogError, match=r"cannot draw the sample into .*file.sample: \w+"):
+        make_sample(tmp_path / "file" / "sample", train=2, validation=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_no_progress_where_nobody_looks(tmp_path, capfd):
+    make_sample(tmp_path / "sample", train=2, validation=2)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_on_a_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    make_sample(tmp_path / "sample", train=2, validation=2)
+    assert "4/4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["breeds.py", "sample.py"])
+def test_code_hash_changes_with_every_module(tmp_path, monkeypatch, module):
+    copy = shutil.copytree(Path(sample.__file__).parent, tmp_path / "drawing")
+    before = code_hash()
+    assert len(before) == 12
+    monkeypatch.setattr(sample, "__file__", str(copy / "sample.py"))
+    assert code_hash() == before
+    (copy / module).write_bytes((copy / module).read_bytes() + b"#")
+    assert code_hash() != before

@@ -1,0 +1,283 @@
+import hashlib
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import trees
+
+from catdog_helpers import CatdogError
+from catdog_helpers.files import download
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    """Let pooch try again at once."""
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return trees.official(tmp_path_factory.mktemp("tree"))
+
+
+@pytest.fixture(scope="module")
+def archive(tree, tmp_path_factory):
+    return trees.zipped(tree, tmp_path_factory.mktemp("zip") / "cats_and_dogs_filtered.zip")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves ``server.content`` in the way that the next of ``server.ways`` names."""
+
+    def do_GET(self):
+        self.server.requests += 1
+        way = self.server.ways.pop(0) if self.server.ways else "good"
+        content = self.server.content
+        scan = content.index(b"\xff\xda") + 20  # in the pixels of the first JPEG
+        other = content[:scan] + bytes([content[scan] ^ 255]) + content[scan + 1 :]
+        half = content[: len(content) // 2]
+        login = b"<html>403: log in first</html>"
+        bodies = {"cut": half, "no_length": half, "too_short": content[:-100], "other_bytes": other,
+                  "missing": b"gone", "login": login, "redirect": b"", "stalled": half}  # fmt: skip
+        body = bodies.get(way, content)
+        self.send_response({"missing": 404, "redirect": 302}.get(way, 200))
+        if way != "no_length":
+            length = len(content if way in ("cut", "stalled") else body)
+            self.send_header("Content-Length", str(length))
+        if way == "redirect":
+            self.send_header("Location", "/elsewhere.zip")
+        self.end_headers()
+        for start in range(0, len(body), 10_000):
+            self.wfile.write(body[start : start + 10_000])
+            time.sleep(0.01)  # as in a slow network
+        if way == "stalled":
+            self.server.over.wait(5)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server(archive):
+    """Run a web server on this computer."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.content, server.ways, server.requests = archive.read_bytes(), [], 0
+    server.over = threading.Event()
+    server.url = f"http://127.0.0.1:{server.server_port}/cats_and_dogs_filtered.zip"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.over.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def official_server(server, monkeypatch):
+    """Let the server be the home of the official archive."""
+    monkeypatch.setattr(download, "OFFICIAL_URL", server.url)
+    monkeypatch.setattr(download, "OFFICIAL_SIZE", len(server.content))
+    return server
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.mark.parametrize("content", ["half", "html"])
+def test_a_bad_archive_in_the_cache_is_replaced(content, official_server, archive, cache):
+    half = archive.read_bytes()[:2000] if content == "half" else b"<html>login</html>"
+    target = trees.put(cache / "cats_and_dogs_filtered.zip", half)
+    assert download.fetch() == target.resolve()
+    assert target.read_bytes() == archive.read_bytes()
+    assert target.with_name(target.name + ".bad").read_bytes() == half
+
+
+def test_a_bad_archive_that_cannot_be_replaced_is_described(official_server, cache):
+    official_server.ways = ["missing"] * 9
+    target = trees.put(cache / "cats_and_dogs_filtered.zip", b"<html>login</html>")
+    with pytest.raises(CatdogError) as caught:
+        download.fetch()
+    text = str(caught.value)
+    assert "404" in text
+    assert f"{target} is incomplete or corrupt: 18 bytes" in text
+    assert "starts with '<html'" in text
+    assert "put a good copy there" in text
+    assert not target.exists()
+
+
+def test_a_bad_archive_in_a_cache_of_the_teacher_is_described(cache, monkeypatch, no_network):
+    def refuse(*names):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    trees.put(cache / "cats_and_dogs_filtered.zip", b"PK half")
+    with pytest.raises(CatdogError, match="incomplete or corrupt: 7 bytes, expected 68606236"):
+        download.fetch()
+
+
+FAILURES = {
+    "cut": "the connection broke off half-way",
+    "too_short": "no whole zip archive",
+    "no_length": "no whole zip archive",
+    "other_bytes": "incomplete or corrupt: the checksum of its member",
+    "missing": "the server answers 404 Not Found",
+    "login": "looks like HTML, starts with '<html'",
+    "redirect login": "looks like HTML, starts with '<html'",
+    "stalled": "no answer within",
+}
+
+
+@pytest.mark.parametrize("way", FAILURES)
+def test_after_a_failed_download_the_next_one_is_complete(way, server, archive, cache, monkeypatch):
+    monkeypatch.setattr(download, "RETRIES", 0)
+    monkeypatch.setattr(download, "TIMEOUT", 0.3 if way == "stalled" else 30)
+    server.ways = way.split()
+    with pytest.raises(CatdogError, match=FAILURES[way]) as caught:
+        download.fetch(server.url)
+    assert server.url in str(caught.value)
+    assert '"sample"' in str(caught.value)
+    assert "CATDOG_URL" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert trees.contents(cache) == {}
+    assert download.fetch(server.url).read_bytes() == archive.read_bytes()
+
+
+@pytest.mark.parametrize("way", ["good", "redirect"])
+def test_a_download_that_goes_well_is_kept_and_readable_by_all(way, server, archive, cache):
+    server.ways = [way]
+    path = download.fetch(server.url)
+    assert path.read_bytes() == archive.read_bytes()
+    assert list(trees.contents(cache)) == [path.name]
+    assert path.stat().st_mode & 0o044 == 0o044
+    requests = server.requests
+    assert download.fetch(server.url) == path
+    assert server.requests == requests
+
+
+def test_a_broken_connection_is_tried_again(server, archive):
+    server.ways = ["cut", "cut"]
+    assert download.fetch(server.url).read_bytes() == archive.read_bytes()
+    assert server.requests == 3
+
+
+def test_progress_goes_to_standard_output(server, capfd):
+    download.fetch(server.url)
+    out, err = capfd.readouterr()
+    assert "100%" in out
+    assert err == ""
+
+
+def test_two_addresses_share_no_archive(server, tmp_path):
+    first = download.fetch(server.url, tmp_path)
+    assert download.fetch(server.url + "?version=2", tmp_path) != first
+
+
+def test_a_folder_that_cannot_be_written_is_named(server, tmp_path):
+    trees.put(tmp_path / "file", b"")
+    with pytest.raises(CatdogError, match=r"cannot write .*file/here"):
+        download.fetch(server.url, tmp_path / "file" / "here")
+
+
+def test_a_computer_without_network_is_told_how_to_get_on(monkeypatch):
+    monkeypatch.setattr(download, "RETRIES", 0)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(CatdogError) as caught:
+        download.fetch("https://storage.invalid/x.zip")
+    text = str(caught.value)
+    assert text.startswith("cannot download https://storage.invalid/x.zip: the proxy")
+    assert '"sample"' in text
+    assert "CATDOG_URL" in text
+    assert "\n" not in text
+
+
+def test_a_name_that_does_not_resolve_and_an_odd_address(monkeypatch):
+    def fail(*arguments, **options):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(download, "RETRIES", 0)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(CatdogError, match="no connection"):
+        download.fetch("http://storage.invalid/x.zip")
+    with pytest.raises(CatdogError, match=r"cannot download odd://x.zip"):
+        download.fetch("odd://x.zip")
+
+
+def test_a_certificate_is_always_checked(archive, tmp_path, monkeypatch, server):
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl, to make a certificate")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 2 -subj /CN=x"
+    subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    monkeypatch.setattr(download, "RETRIES", 0)
+    with pytest.raises(CatdogError, match="certificate cannot be verified"):
+        download.fetch(server.url.replace("http:", "https:"))
+    assert server.requests == 0
+
+
+def test_a_local_copy_needs_no_network(archive, monkeypatch, no_network):
+    assert download.fetch(archive) == archive
+    assert download.fetch(archive.as_uri()) == archive
+    monkeypatch.setenv("CATDOG_URL", str(archive))
+    assert download.fetch() == archive
+
+
+def test_a_copy_put_into_the_cache_needs_no_network(official_server, archive, cache, no_network):
+    cache.mkdir()
+    shutil.copy(archive, cache)
+    assert download.fetch() == (cache / archive.name).resolve()
+
+
+def test_a_wrong_hash_shows_both_and_leaves_no_archive(server, archive, cache, monkeypatch):
+    actual = hashlib.sha256(archive.read_bytes()).hexdigest()
+    with pytest.raises(CatdogError) as caught:
+        download.fetch(server.url, sha256="0" * 64)
+    assert "0" * 64 in str(caught.value)
+    assert actual in str(caught.value)
+    assert trees.contents(cache) == {}
+
+
+def test_the_case_of_a_hash_does_not_matter(server, archive):
+    good = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert download.fetch(server.url, sha256=good.upper()) == download.fetch(
+        server.url, sha256=good
+    )
+    assert server.requests == 1
+
+
+def test_an_archive_that_fails_its_hash_is_never_used_again(server, cache):
+    path = download.fetch(server.url)
+    server.ways = ["missing"] * 3
+    with pytest.raises(CatdogError, match="0" * 64):
+        download.fetch(server.url, sha256="0" * 64)
+    assert not path.exists()
+
+
+def test_the_official_hash_is_recorded_and_held_to(official_server, archive, cache):
+    path = download.fetch()
+    good = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert path.with_name(path.name + ".sha256").read_text() == f"{good}  {path.name}\n"
+    path.unlink()
+    official_server.content = official_server.content[:-22] + b"PK\5\6" + bytes(18)  # same size
+    with pytest.raises(CatdogError, match=f"expected SHA-256 {good}, actual"):
+        download.fetch()
+    assert not path.exists()
+
+
+def test_the_official_size_is_held_to(official_server, monkeypatch):
+    monkeypatch.setattr(download, "OFFICIAL_SIZE", 68_606_236)
+    with pytest.raises(CatdogError, match="expected 68606236"):
+        download.fetch()

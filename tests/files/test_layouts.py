@@ -1,0 +1,245 @@
+import os
+from pathlib import Path
+
+import pytest
+import trees
+
+from catdog_helpers import CatdogError
+from catdog_helpers.files.layouts import count_images, find_layout, list_images
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return trees.official(tmp_path / "tree")
+
+
+def problems(root, *grades):
+    _, found = list_images(*find_layout(root))
+    return [str(problem) for problem in found if problem.grade in grades]
+
+
+def counts(root):
+    root, layout = find_layout(root)
+    images, found = list_images(root, layout)
+    assert {problem.grade for problem in found} <= {"note"}
+    return layout, [list(of_split.values()) for of_split in count_images(images).values()]
+
+
+def test_the_official_layout(tree):
+    assert counts(tree) == ("official", [[5, 5], [4, 4], [1, 1]])
+
+
+def test_the_kaggle_layout(tmp_path):
+    assert counts(trees.kaggle(tmp_path / "t")) == ("Kaggle", [[7, 7], [2, 2], [1, 1]])
+
+
+@pytest.mark.parametrize("folder", [".", "PetImages"])
+def test_the_asirra_layout(folder, tmp_path):
+    root = trees.asirra(tmp_path / "t")
+    trees.put(root / "readme[1].txt", b"x")
+    assert counts(root / folder) == ("Asirra", [[7, 7], [2, 2], [1, 1]])
+
+
+def test_the_test_split_is_every_fifth_validation_file_by_name(tmp_path):
+    images, _ = list_images(*find_layout(trees.official(tmp_path / "t", number=12)))
+    cats = [i for i in images if i.path.parent.parent.name == "validation" and i.label == 0]
+    names = [image.path.name for image in cats]
+    assert names == sorted(names)
+    tested = [image.path.name for image in cats if image.split == "test"]
+    assert tested == ["cat.v0.jpg", "cat.v3.jpg", "cat.v8.jpg"]  # v0 v1 v10 v11 v2 v3 v4 ... v9
+
+
+@pytest.mark.parametrize("make", [trees.official, trees.kaggle, trees.asirra])
+def test_an_archive_may_have_the_layout_anywhere_inside(make, tmp_path):
+    root = make(tmp_path / "t")
+    trees.put(root / "__MACOSX" / "train" / "._x", trees.APPLE_DOUBLE)
+    for number, prefix in enumerate(("", "a/", "a/b/c/")):
+        archive = trees.zipped(root, tmp_path / "mine" / f"{number}.zip", prefix)
+        assert counts(archive) == counts(root)
+        assert [path.name for path in archive.parent.iterdir()] == [f"{number}.zip"]
+        archive.unlink()
+
+
+@pytest.mark.parametrize("name", ["cats_and_dogs_filtered.zip", "cats.v1.zip", "noending"])
+def test_the_layout_is_found_whatever_the_archive_is_called(name, tree, cache):
+    trees.put(cache / name, b"an old file of this name")
+    root, layout = find_layout(trees.zipped(tree, cache.parent / name))
+    assert layout == "official"
+    assert trees.contents(root) == trees.contents(tree)
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "meant"),
+    [
+        (trees.official, "", "t"),
+        (trees.official, "t/train", "t"),
+        (trees.official, "t/train/cats", "t"),
+        (trees.kaggle, "", "t"),
+        (trees.asirra, "", "t/PetImages"),
+        (trees.asirra, "t/PetImages/Cat", "t/PetImages"),
+    ],
+)
+def test_one_level_too_high_or_too_deep(make, given, meant, tmp_path):
+    make(tmp_path / "here" / "t")
+    with pytest.raises(CatdogError) as caught:
+        find_layout(tmp_path / "here" / given)
+    assert f"did you mean {tmp_path / 'here' / meant}?" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_layout_is_described(tmp_path):
+    root = tmp_path / "t"
+    trees.put(root / "cats" / "a.jpg")
+    trees.put(root / "loose.jpg")
+    trees.put(root / "train.zip", b"PK")
+    with pytest.raises(CatdogError) as caught:
+        find_layout(root)
+    assert f"{root} has no known layout: expected train/ and validation/" in str(caught.value)
+    assert "found cats/, train.zip, 1 loose image (unpack the archive" in str(caught.value)
+    assert "did you mean" not in str(caught.value)
+
+
+def test_an_archive_with_two_trees_names_both(tmp_path):
+    both = tmp_path / "both"
+    trees.official(both / "a")
+    trees.official(both / "b")
+    with pytest.raises(CatdogError, match=r"did you mean .*/a or .*/b\?"):
+        find_layout(trees.zipped(both, tmp_path / "both.zip", ""))
+
+
+def test_an_archive_in_an_archive_is_named(tree, tmp_path):
+    inner = trees.zipped(tree, tmp_path / "outer" / "train.zip")
+    outer = trees.zipped(inner.parent, tmp_path / "outer.zip", "")
+    with pytest.raises(CatdogError, match=r"found train.zip, 0 loose images \(unpack the archive"):
+        find_layout(outer)
+
+
+def test_a_path_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(CatdogError, match=r"no such file or folder: .*none"):
+        find_layout(tmp_path / "none")
+
+
+def forbid(monkeypatch, forbidden):
+    """Let the system deny the reading of one folder, also to the superuser."""
+    real = os.scandir
+
+    def scandir(folder):
+        if Path(folder) == forbidden:
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+def test_a_parent_that_cannot_be_read_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "t").mkdir()
+    forbid(monkeypatch, tmp_path)
+    with pytest.raises(CatdogError, match="has no known layout"):
+        find_layout(tmp_path / "t")
+
+
+def test_a_folder_that_cannot_be_read_is_named(tree, monkeypatch):
+    forbid(monkeypatch, tree / "train")
+    with pytest.raises(CatdogError, match=r"cannot read folder .*train: no permission$"):
+        problems(tree)
+
+
+def test_junk_is_one_note_and_no_class(tree):
+    trees.put(tree / "train" / "__MACOSX" / "cats" / "._a.jpg", trees.APPLE_DOUBLE)
+    (tree / "train" / ".ipynb_checkpoints").mkdir()
+    for name in (".DS_Store", "Thumbs.db", "._cat.jpg", "._dog.jpg"):
+        trees.put(tree / "validation" / "cats" / name, b"junk")
+    text = "ignored system files: .DS_Store 1, ._* 2, .ipynb_checkpoints 1, Thumbs.db 1, __MACOSX 1"
+    assert problems(tree, "error", "warning", "note") == [text]
+    assert counts(tree) == ("official", [[5, 5], [4, 4], [1, 1]])
+
+
+def test_files_that_are_skipped_are_counted_by_suffix(tree):
+    cats = tree / "train" / "cats"
+    (cats / "cat.t0.jpg").rename(cats / "cat.t0.jpe")
+    assert problems(tree, "error", "note") == ["ignored 1 file: .jpe 1"]
+    trees.put(cats / "x.webp")
+    trees.put(tree / "vectorize.py", b"")
+    trees.put(tree / "train" / "README", b"")
+    assert problems(tree, "note") == ["ignored 4 files: .jpe 1, .py 1, .webp 1, README 1"]
+
+
+def test_any_other_folder_is_an_error(tree):
+    (tree / "train" / "birds").mkdir()
+    expected = f"expected folders cats, dogs under {tree}/train, found: birds, cats, dogs"
+    text = f"train has the wrong classes: {expected}, 0 loose images"
+    assert problems(tree, "error") == [text]
+
+
+def test_an_empty_class(tree):
+    for path in (tree / "train" / "dogs").iterdir():
+        path.unlink()
+    assert problems(tree, "error") == ["train/dogs has no images"]
+
+
+def test_a_missing_class_and_flat_folders(tree):
+    (tree / "train" / "dogs").rename(tree.parent / "dogs")
+    [error] = problems(tree, "error")
+    assert f"expected folders cats, dogs under {tree}/train, found: cats, 0 loose" in error
+    flat = tree.parent / "flat"
+    for name in ("a", "b", "c"):
+        trees.put(flat / "train" / f"{name}.jpg")
+    (flat / "validation").mkdir()
+    expected = f"expected folders cats, dogs under {flat}/train, found: (none), 3 loose images"
+    assert problems(flat, "error")[0] == f"train has the wrong classes: {expected}"
+
+
+def test_too_few_images_for_three_splits(tmp_path):
+    one = trees.official(tmp_path / "one", number=1)
+    assert problems(one, "error") == [
+        "validation/cats has 1 cat, too few for validation",
+        "validation/dogs has 1 dog, too few for validation",
+    ]
+    assert problems(trees.official(tmp_path / "two", number=2), "error") == []
+    assert problems(trees.kaggle(tmp_path / "k2", number=2), "error") == [
+        "has 2 cats, too few for train",
+        "has 2 dogs, too few for train",
+    ]
+    assert problems(trees.kaggle(tmp_path / "k3", number=3), "error") == []
+
+
+def test_extreme_imbalance_is_a_warning(tree):
+    for i in range(15):
+        trees.put(tree / "train" / "dogs" / f"more{i}.jpg")
+    assert problems(tree, "warning") == []  # 5 to 20
+    trees.put(tree / "train" / "dogs" / "one_more.jpg")
+    assert problems(tree, "warning") == ["train is out of balance: 21 dogs, 5 cats"]
+
+
+def test_what_is_not_used_is_a_warning(tree):
+    trees.put(tree / "test" / "1.jpg")
+    trees.put(tree / "train" / "loose.jpg")
+    trees.put(tree / "train" / "cats" / "more" / "1.jpg")
+    assert problems(tree, "warning") == [
+        "test is not used; the test split is every fifth file of validation",
+        "train has 1 image outside the class folders (not used)",
+        "train/cats/more is a folder inside a class; its files are not used",
+    ]
+
+
+def test_images_without_a_label_in_the_kaggle_layout_are_a_warning(tmp_path):
+    root = trees.kaggle(tmp_path / "t")
+    trees.put(root / "1.jpg")
+    trees.put(root / "catalogue.jpg")
+    assert problems(root, "warning") == ["has 2 images not named cat.N or dog.N (not used)"]
+
+
+def test_a_class_folder_may_be_a_link(tree):
+    (tree / "train" / "cats").rename(tree.parent / "elsewhere")
+    trees.link(tree / "train" / "cats", tree.parent / "elsewhere")
+    assert counts(tree) == ("official", [[5, 5], [4, 4], [1, 1]])
+
+
+def test_links_in_circles(tree):
+    trees.link(tree / "train" / "cats" / "circle", tree / "train")
+    assert "cats/circle is a folder inside a class" in problems(tree, "warning")[0]
+    outside = tree.parent / "outside"
+    (outside / "sub").mkdir(parents=True)
+    trees.link(outside / "sub" / "circle", outside)
+    with pytest.raises(CatdogError, match="has no known layout"):
+        find_layout(outside)

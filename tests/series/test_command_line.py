@@ -1,0 +1,137 @@
+"""Options, exit codes and messages of ``runall.py``."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from notebooks import PROJECT, SEEDED, run, write_notebook
+
+WRONG_USAGE = {
+    "parameter": (["-p", "epoch=3"], ["'epoch'", "did you mean EPOCHS?", "Valid: EPOCHS, SEED"]),
+    "parameter without value": (["-p", "EPOCHS"], ["NAME=VALUE"]),
+    "parameter with an option": (["-p", "DATA=photos"], ["--data"]),
+    "data": (["--data", "phots"], ["phots", "sample or photos"]),
+    "notebooks": (["--notebooks", "nowhere"], ["no notebooks in", "--notebooks"]),
+    "seeds from no number": (["--seeds", "2", "-p", "SEED=x"], ["SEED", "'x'"]),
+    "seeds below 0": (["--seeds", "2", "-p", "SEED=-1"], ["SEED", "-1"]),
+    "seeds without a chapter": (["--seeds", "2", "--only", "3"], ["no chapter has", "SEED"]),
+    "cluster": (["--seeds", "2", "--cluster", "127.0.0.1:1"], ["no Dask scheduler at 127.0.0.1:1"]),
+    "out is a file": (["--out", __file__], ["--out: cannot write in"]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_USAGE)
+def test_wrong_usage_is_one_line_with_what_is_valid(name, tmp_path, capsys):
+    options, fragments = WRONG_USAGE[name]
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "1")
+    write_notebook(tmp_path / "notebooks" / "02_two.ipynb", "1", parameters="SEED = 0")
+    write_notebook(tmp_path / "notebooks" / "03_three.ipynb", "1", parameters='DATA = "sample"')
+    assert run(tmp_path, *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert all(fragment in line for fragment in fragments)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--seed=1", "--timeout=0", "--seeds=1", "--seeds=2 --handouts", "--cluster=a", "--update -pA"],
+)
+def test_unknown_or_contradicting_options_list_the_valid_ones(options, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(tmp_path, *options.split())
+    assert ended.value.code == 2
+    assert "--timeout SECONDS" in capsys.readouterr().err
+
+
+def test_unreadable_notebook_fails_before_any_chapter_runs(tmp_path, capsys):
+    write_notebook(tmp_path / "notebooks" / "00_good.ipynb", "1")
+    (tmp_path / "notebooks" / "01_bad.ipynb").write_text("{")
+    assert run(tmp_path) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("failed: 01_bad.ipynb: not a readable notebook")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX systems")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_ends_everything(number, tmp_path):
+    write_notebook(tmp_path / "notebooks" / "01_sleep.ipynb", "import time; time.sleep(600)")
+    write_notebook(tmp_path / "notebooks" / "02_good.ipynb", "1")
+    options = ["--notebooks", tmp_path / "notebooks", "--out", tmp_path / "out"]
+    process = subprocess.Popen(
+        [sys.executable, PROJECT / "runall.py", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # As a shell does for a program in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    while "cell 3 of 3" not in process.stdout.readline():
+        assert process.poll() is None
+    kernels = psutil.Process(process.pid).children(recursive=True)
+    while process.poll() is None:  # An impatient user must not disturb the tidying up.
+        process.send_signal(number)
+        time.sleep(0.01)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.splitlines() == ["interrupted in 01_sleep.ipynb, cell 3 of 3"]
+    assert kernels
+    assert not any(kernel.is_running() for kernel in kernels)
+    copies = [path.name for path in (tmp_path / "out" / "notebooks").iterdir()]
+    assert copies == ["01_sleep.incomplete.ipynb"]
+
+
+def test_help_imports_nothing_heavy():
+    code = """if True:
+        import sys
+        from catdog_helpers.series import command_line
+        try:
+            command_line.main(["--help"])
+        except SystemExit:
+            print({"tensorflow", "keras", "papermill", "nbformat", "pandas"} & set(sys.modules))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
+
+
+def test_handouts_hold_the_chapters_of_the_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # without a browser
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
+    write_notebook(tmp_path / "notebooks" / "02_two.ipynb", "'two'")
+    handouts = tmp_path / "runs" / "latest" / "handouts"
+
+    def pages():
+        return sorted(path.stem for path in (handouts / "teacher").glob("0*.html"))
+
+    assert run(tmp_path, "--handouts") == 0
+    assert pages() == ["01_one", "02_two"]
+    index = (handouts / "student" / "index.html").read_text(encoding="utf-8")
+    assert "Images: sample. Seed: 0." in index
+    assert "50.0%" in index
+    out = capsys.readouterr().out
+    assert f"Handouts: {handouts} (no PDFs" in out
+    assert "Handouts without" not in out
+    # From the chapters of the earlier run, without running them again.
+    assert run(tmp_path, "--handouts", "--only", "2") == 0
+    assert pages() == ["01_one", "02_two"]
+    # Chapters of different seeds are not of one run.
+    assert run(tmp_path, "--handouts", "--only", "2", "-p", "SEED=1") == 0
+    assert pages() == ["02_two"]
+    assert "Handouts without 01_one: not executed in this run" in capsys.readouterr().out
+
+
+def test_handouts_keep_the_folder_of_a_user_before_any_chapter_runs(tmp_path, capsys):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "1")
+    notes = tmp_path / "runs" / "latest" / "handouts" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    assert run(tmp_path, "--handouts") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --handouts: {notes} is not as a run made it")
+    assert notes.read_text() == "mine"
+    assert [path.name for path in (tmp_path / "runs" / "latest").iterdir()] == ["handouts"]

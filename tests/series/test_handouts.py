@@ -1,0 +1,252 @@
+"""Handouts of invented chapters, and of those that notebooks/ stores; no chapter runs."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from catdog_helpers import CatdogError
+from catdog_helpers.series import handouts
+from catdog_helpers.series.pdf import find_browser
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+# One white pixel.
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEANl9ngAAAAABJRU5ErkJggg=="
+needs_browser = pytest.mark.skipif(not find_browser(), reason="no Chromium on the PATH")
+SCORES = pd.DataFrame({"val_accuracy": ["81.2%", "90.0%"]}, index=["first", "fine_tuned"])
+
+
+def code(source, *outputs, tags=()):
+    return new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tags)})
+
+
+def display(**data):
+    kinds = {"png": "image/png", "widget": "application/vnd.jupyter.widget-view+json"}
+    data = {kinds.get(kind, f"text/{kind}"): value for kind, value in data.items()}
+    return new_output("display_data", data, metadata={"image/png": {"alt": "two <white> pixels"}})
+
+
+def chapter(number, *cells):
+    """Return a chapter as papermill leaves it, with a solution of each kind."""
+    title = f"# Chapter {number}: Look & count\n\n**What you will learn.** To see *pixels*."
+    cells = [
+        new_markdown_cell(title),
+        code('DATA = "sample"  # a "source"\nRUN_DIR = "runs/latest"', tags=["parameters"]),
+        code('DATA = "/home/teacher/pets.zip"', tags=["injected-parameters"]),
+        *cells,
+        new_markdown_cell("## Exercises\n\n1. How many?"),
+        code("secret = 6 * 7", new_output("stream", text="forty-two"), tags=["solution"]),
+        new_markdown_cell("The *secret answer* is plain.", metadata={"tags": ["solution"]}),
+    ]
+    given = {"DATA": "/home/teacher/pets.zip", "RUN_DIR": "/home/teacher/run"}
+    metadata = {"papermill": {"parameters": given}, "kernelspec": {"name": "python3"}}
+    metadata["kernelspec"]["display_name"] = "Python 3"
+    return new_notebook(cells=cells, metadata=metadata)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")  # no browser, no PDFs
+    return tmp_path / "handouts"
+
+
+def write(folder, scores=SCORES, **chapters):
+    chapters = chapters or {"01_look": chapter(1), "02_more 100%25": chapter(2)}
+    return handouts.write_handouts(folder, chapters, scores, "Images: sample. Seed: 0.")
+
+
+def soup(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def words(element):
+    return " ".join(element.get_text(" ").split())
+
+
+def tree(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def check_links(folder):
+    """Every address in every page leads to a file of the same folder, and to a place in it."""
+    pages = {path.name: soup(path) for path in folder.glob("*.html")}
+    places = {name: {each["id"] for each in page.select("[id]")} for name, page in pages.items()}
+    for name, page in pages.items():
+        for address in {link["href"] for link in page.select("a[href]")}:
+            target, _, place = unquote(address).partition("#")
+            assert (folder / (target or name)).is_file(), f"{name} leads to {address}"
+            assert not place or place in places[target or name], f"{name} leads to {address}"
+
+
+def test_both_versions_are_complete_and_their_links_lead_somewhere(folder):
+    write(folder)
+    pages = {"01_look.html", "02_more 100%25.html", "index.html", "glossary.html"}
+    notebooks = {"01_look.ipynb", "02_more 100%25.ipynb"}
+    assert {path.name for path in (folder / "teacher").iterdir()} == pages
+    assert {path.name for path in (folder / "student").iterdir()} == pages | notebooks
+    for version in ("student", "teacher"):
+        check_links(folder / version)
+    assert [path.name for path in folder.parent.iterdir()] == ["handouts"]
+
+
+def test_only_the_teacher_sees_solutions(folder):
+    write(folder, chapter=chapter(1))
+    for path, content in tree(folder / "student").items():
+        assert not re.search(rb"secret|6 \* 7|forty-two", content), path.name
+    page = soup(folder / "student" / "chapter.html")
+    assert [box.get_text(" ") for box in page.select(".answer")] == ["Your answer"] * 2
+    page = soup(folder / "teacher" / "chapter.html")
+    code_box, prose_box = map(words, page.select(".solution"))
+    assert code_box == "Solution secret = 6 * 7 forty-two"
+    assert prose_box == "Solution The secret answer is plain."
+
+
+def test_a_page_shows_the_values_of_the_run_and_nothing_for_machines(folder):
+    stderr = new_output("stream", name="stderr", text="noise")
+    outputs = [stderr, display(widget="noise", plain="noise"), new_output("stream", text="kept")]
+    write(folder, chapter=chapter(1, code("# NBVAL_IGNORE_OUTPUT\nshow()", *outputs)))
+    text = words(soup(folder / "student" / "chapter.html").main)
+    assert 'DATA = "pets.zip" # a "source" RUN_DIR = "runs/latest" show () kept' in text
+    for path, content in tree(folder).items():
+        assert not re.search(rb"noise|NBVAL|/home/teacher", content), path.name
+
+
+def test_figures_carry_their_description(folder):
+    write(folder, chapter=chapter(1, code("plot()", display(png=PNG, plain="two pixels"))))
+    (image,) = soup(folder / "student" / "chapter.html").select("img")
+    assert image["alt"] == "two <white> pixels"
+    assert image["src"] == f"data:image/png;base64,{PNG}"
+
+
+def test_student_notebooks_run_and_hold_no_outputs(folder):
+    cell = code("# NBVAL_IGNORE_OUTPUT\nanswer = len(DATA)", display(plain="6"))
+    cell.execution_count, cell.metadata["papermill"] = 3, {"duration": 1}
+    write(folder, chapter=chapter(1, cell))
+    notebook = nbformat.read(folder / "student" / "chapter.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata == {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    cells = [c for c in notebook.cells if c.cell_type == "code"]
+    assert [c.source for c in cells[1:]] == ["answer = len(DATA)", ""]
+    assert [(c.outputs, c.execution_count) for c in cells] == [([], None)] * 3
+    assert [c.metadata for c in cells] == [{"tags": ["parameters"]}, {}, {"tags": ["answer"]}]
+    names = {}
+    for c in cells:
+        exec(c.source, names)
+    assert (names["DATA"], names["RUN_DIR"], names["answer"]) == ("sample", "runs/latest", 6)
+
+
+def test_the_index_lists_chapters_and_scores(folder):
+    write(folder)
+    page = soup(folder / "student" / "index.html")
+    first, _ = page.select(".chapters li")
+    assert words(first) == "Chapter 1: Look & count To see pixels . notebook"
+    (table,) = page.select("table")
+    assert table.caption.get_text() == "Images: sample. Seed: 0."
+    rows = [[cell.get_text() for cell in row.select("th, td")] for row in table.select("tr")]
+    assert rows == [["model", "validation"], ["first", "81.2%"], ["fine_tuned", "90.0%"]]
+    scopes = [cell["scope"] for cell in table.select("th")]
+    assert scopes == ["col", "col", "row", "row"]
+    write(folder, scores=pd.DataFrame())
+    assert soup(folder / "student" / "index.html").select("table") == []
+
+
+def test_the_glossary_leads_to_the_place_in_its_chapter(folder):
+    write(folder)
+    (entry,) = soup(folder / "teacher" / "glossary.html").select("dl a")
+    assert (entry.get_text(), entry["href"]) == ("Chapter 1", "01_look.html#term-pixels")
+    assert soup(folder / "teacher" / "01_look.html").find("dfn", id="term-pixels")
+    assert soup(folder / "teacher" / "02_more 100%25.html").select("dfn") == []
+
+
+def test_handouts_of_an_earlier_run_are_replaced(folder):
+    write(folder, old=chapter(1))
+    write(folder, new=chapter(2))
+    assert (folder / "student" / "new.html").is_file()
+    assert not list(folder.rglob("old.*"))
+    assert [path.name for path in folder.parent.iterdir()] == ["handouts"]
+
+
+@pytest.mark.parametrize(
+    "path", ["student/index.html", "student/my.txt", "notes.txt", handouts.CHECKSUMS]
+)
+def test_what_a_user_made_is_refused_and_stays(path, folder):
+    if path.startswith("student"):
+        write(folder)
+    folder.mkdir(exist_ok=True)
+    (folder / path).write_text("mine")
+    before = tree(folder.parent)
+    with pytest.raises(CatdogError, match=rf"{path} is not as a run made it.*move .* away"):
+        write(folder)
+    assert tree(folder.parent) == before
+
+
+def test_a_file_in_the_place_of_the_folder_stays(folder):
+    folder.write_text("mine")
+    with pytest.raises(CatdogError, match=r"handouts is not as a run made it"):
+        write(folder)
+    assert folder.read_text() == "mine"
+
+
+def check_failure(folder, **chapters):
+    """The old handouts stay when new ones cannot be written, and nothing lies beside them."""
+    before = tree(folder.parent)
+    with pytest.raises(CatdogError, match=r"cannot write the handouts in .*: No (such|space)"):
+        write(folder, **chapters)
+    assert tree(folder.parent) == before
+    assert [path.name for path in folder.parent.iterdir()] == ["handouts"]
+
+
+def test_a_failure_leaves_the_old_handouts_and_no_half_ones(folder, monkeypatch):
+    write(folder)
+    check_failure(folder, **{"01_look": chapter(1), "no/such/folder": chapter(2)})
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full_disk)  # the very last step
+    check_failure(folder)
+
+
+def test_without_chapters_there_are_no_handouts(folder):
+    with pytest.raises(CatdogError, match="no executed chapters in"):
+        handouts.write_handouts(folder, {}, SCORES, "")
+    assert not folder.exists()
+
+
+@needs_browser
+def test_pdfs_are_linked_where_they_are(tmp_path):
+    assert write(tmp_path / "handouts", chapter=chapter(1)) == ""
+    for folder in (tmp_path / "handouts" / "student", tmp_path / "handouts" / "teacher"):
+        check_links(folder)
+        assert soup(folder / "index.html").find("a", href="chapter.pdf")
+        assert {path.stem for path in folder.glob("*.pdf")} == {"chapter", "glossary", "index"}
+
+
+@needs_browser
+def test_a_browser_that_fails_leaves_no_half_set_of_pdfs_and_no_links_to_them(tmp_path):
+    closing = new_markdown_cell("<script>window.close()</script>")
+    remark = write(tmp_path / "handouts", first=chapter(1), second=chapter(2, closing))
+    assert "failed on second.html" in remark
+    assert not list(tmp_path.rglob("*.pdf"))
+    check_links(tmp_path / "handouts" / "student")
+
+
+def test_pages_of_the_series_are_whole_and_need_no_other_files(folder):
+    write(folder, **{path.stem: nbformat.read(path, as_version=4) for path in NOTEBOOKS})
+    for path in folder.rglob("*.html"):
+        page = soup(path)
+        assert page.select("script, iframe, object") == []
+        assert [link["href"] for link in page.select("link")] == ["data:,"]
+        assert all(image["src"].startswith("data:image/") for image in page.select("img"))
+        assert all("No description" not in image["alt"] for image in page.select("img"))
+        assert "url(" not in "".join(style.get_text() for style in page.select("style"))
+        assert len(page.select("h1")) == 1
+    for version in ("student", "teacher"):
+        check_links(folder / version)
+        assert len(soup(folder / version / "glossary.html").select("dt")) > 20

@@ -1,0 +1,99 @@
+"""Runs over several seeds: repeated, resumed, spread over workers and summarized."""
+
+import contextlib
+import json
+import os
+import signal
+
+import pytest
+
+from catdog_helpers.series import seeds
+from catdog_helpers.series.chapters import read_chapters
+from notebooks import SEEDED, run, write_notebook
+
+
+def test_seeds_give_mean_and_spread_for_each_model(tmp_path, capsys):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
+    assert run(tmp_path, "--seeds", "3", "-p", "SEED=1") == 0
+    run_dir = tmp_path / "runs" / "latest"
+    stored = json.loads((run_dir / "seeds.json").read_text())
+    assert (stored["data"], stored["seeds"]) == ("sample", [1, 2, 3])
+    assert list(stored["models"]) == ["first"]
+    # By hand: 0.6, 0.7, 0.8 have the mean 0.7, and deviations -0.1, 0, 0.1 from it.
+    validation = {"mean": 0.7, "std": 0.1, "min": 0.6, "max": 0.8}
+    assert stored["models"]["first"]["val_accuracy"] == pytest.approx(validation)
+    test = {"mean": 0.6, "std": 0, "min": 0.6, "max": 0.6}
+    assert stored["models"]["first"]["test_accuracy"] == pytest.approx(test)
+    out = capsys.readouterr().out
+    row = next(line.split() for line in out.splitlines() if line.startswith("first"))
+    assert row == ["first", "70.0%", "10.0%", "60.0%", "80.0%", "60.0%", "0.0%", "60.0%", "60.0%"]
+    assert out.endswith(f"over the seeds 1 to 3: {run_dir / 'seeds.json'}\n")
+
+
+def test_seeds_that_are_complete_are_not_run_again(tmp_path, capsys):
+    path = write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
+    run_dir = tmp_path / "runs" / "latest"
+    run_dir.mkdir(parents=True)
+    log, broken = run_dir / "log", run_dir / "broken"
+
+    def seeds_run(*options, code=0):
+        log.write_text("")
+        assert run(tmp_path, "--seeds", "3", "-p", "SEED=1", *options) == code
+        return log.read_text().split()
+
+    broken.touch()
+    assert seeds_run(code=1) == ["1", "2"]
+    assert "seed-2" in capsys.readouterr().err
+    assert not (run_dir / "seeds.json").exists()
+    broken.unlink()
+    assert seeds_run() == ["2", "3"]
+    assert "seed 1: complete, kept" in capsys.readouterr().out
+    # Other parameters, other chapters and lost results make another run.
+    assert seeds_run("-p", "EPOCHS=(1, 2)") == ["1", "2", "3"]
+    assert seeds_run("-p", "EPOCHS=(1, 2)") == []
+    write_notebook(path, SEEDED, "1")
+    assert seeds_run("-p", "EPOCHS=(1, 2)") == ["1", "2", "3"]
+    # As chapter 1 leaves them at its start, and of another seed.
+    for lost in ({"seed": 3, "models": {}}, {"seed": 4, "models": {"a": {"test_accuracy": 1}}}):
+        (run_dir / "seed-3" / "scores.json").write_text(json.dumps(lost))
+        assert seeds_run("-p", "EPOCHS=(1, 2)") == ["3"]
+    assert seeds_run("-p", "EPOCHS=(1, 2)", "--only", "1") == ["1", "2", "3"]
+
+
+def test_seeds_without_test_scores_show_validation_only(tmp_path):
+    for seed in (0, 1):
+        (tmp_path / f"{seed}").mkdir()
+        content = {"models": {"first": {"val_accuracy": 0.5}}}
+        (tmp_path / f"{seed}" / "scores.json").write_text(json.dumps(content))
+    table = seeds.seed_statistics([tmp_path / "0", tmp_path / "1"])
+    assert table.columns.get_level_values(0).unique().tolist() == ["val_accuracy"]
+    assert table.loc["first", ("val_accuracy", "std")] == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def test_seeds_run_on_workers_even_if_one_is_lost(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="needs the extra [cluster]")
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
+    chapters = read_chapters(tmp_path / "notebooks")
+    flag = tmp_path / "flag"
+
+    def losing_a_worker(function, arguments):
+        def call(argument):
+            with contextlib.suppress(FileExistsError):
+                flag.touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)  # as if unplugged
+            return function(argument)
+
+        return over_workers(call, arguments)
+
+    cluster = distributed.LocalCluster(
+        host="127.0.0.1", n_workers=2, threads_per_worker=1, dashboard_address=None
+    )
+    with cluster, seeds.map_over(cluster.scheduler_address) as over_workers:
+        folders = seeds.run_seeds(
+            chapters, tmp_path, {}, range(3), 60, resume=False, map=losing_a_worker
+        )
+    assert flag.exists()
+    assert [folder.name for folder in folders] == ["seed-0", "seed-1", "seed-2"]
+    accuracies = seeds.seed_statistics(folders).loc["first", "val_accuracy"]
+    assert accuracies[["min", "max"]].tolist() == [0.5, 0.7]

@@ -1,0 +1,63 @@
+"""Features: the same with any engine, in chunks, and on workers."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+import trees
+from keras import layers
+from workers import losing_a_worker, posix_only
+
+from catdog_helpers import data, features, models
+
+SIZE = 32
+
+
+def test_two_halves_of_a_backbone_extract_what_the_whole_predicts():
+    keras.utils.set_random_seed(0)
+    backbone = models.build_backbone("drawn", SIZE, pretrained=False)
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), dtype="uint8")
+    lower, upper = map(features.feature_extractor, models.split_backbone(backbone))
+    whole = backbone.predict(images, verbose=0)
+    np.testing.assert_allclose(upper(lower(images)), whole, atol=1e-5)
+
+
+def test_features_do_not_depend_on_the_engine_and_never_on_augmentation(monkeypatch):
+    model = models.build_small_network(
+        SIZE, front=[layers.RandomFlip(), layers.RandomRotation(0.05)]
+    )
+    for weight in model.trainable_weights:
+        weight.assign(np.random.default_rng(0).normal(0, 0.1, weight.shape))
+    images = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3), dtype="uint8")
+    mirrored = images[:, :, ::-1]
+    expected = model.predict(mirrored, verbose=0)
+    extract = features.feature_extractor(model)
+    np.testing.assert_allclose(extract(mirrored), expected, rtol=1e-4)
+    assert extract(images[:0]).shape == (0, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+        np.testing.assert_array_equal(features.feature_extractor(model)(mirrored), expected)
+
+
+def test_a_feature_extractor_keeps_the_weights_of_its_moment(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    extract, inputs = features.feature_extractor(model), np.eye(4)
+    before = extract(inputs)
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    np.testing.assert_array_equal(extract(inputs), before)
+    assert not np.allclose(features.feature_extractor(model)(inputs), before)
+
+
+@posix_only
+def test_two_workers_extract_what_one_process_does_even_if_one_is_lost(tmp_path, executor):
+    tree = trees.official(tmp_path / "tree", number=4)
+    files = tuple(sorted(tree.glob("*/*/*.jpg")))
+    split = data.Split("train", files, np.zeros(len(files), "int32"))
+    alone = features.extract_features_of_files(split, "drawn", 32, chunk_size=4)
+    assert alone.shape == (16, 1280)
+    flag = tmp_path / "flag"
+    spread = features.extract_features_of_files(
+        split, "drawn", 32, chunk_size=4, map=losing_a_worker(executor, flag)
+    )
+    assert flag.exists()
+    np.testing.assert_array_equal(spread, alone)

@@ -1,0 +1,129 @@
+"""The package as a whole: its requirements, its imports, and what may import what."""
+
+import ast
+import graphlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+PACKAGE = PROJECT / "catdog_helpers"
+ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
+
+
+def python(code, *options):
+    return subprocess.run(
+        [sys.executable, *options, "-c", code], capture_output=True, text=True, cwd=PROJECT
+    )
+
+
+def test_conda_and_pip_ask_for_the_same_packages():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {*project["dependencies"], *project["optional-dependencies"]["test"]}
+    lines = (PROJECT / "environment.yml").read_text(encoding="utf-8").splitlines()
+    listed = [line.strip(" -") for line in lines if re.match(r" +- ", line)]
+    assert f"python{project['requires-python']}" in listed
+    ignored = {f"python{project['requires-python']}", "conda-forge", "pip", "pip:", "e ."}
+    assert set(listed) - ignored == wanted
+
+
+# --- Imports: read from the code, so there is no list of modules to maintain
+
+
+def module_name(path):
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(name):
+    """Return the modules of the package that one of them imports, anywhere in its code."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {each if each in MODULES else node.module for each in whole}
+    return found & MODULES.keys() - {name, "catdog_helpers"}
+
+
+def room(name):
+    """Return the room of a module; a module that stands at the top has none."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else None
+
+
+IMPORTS = {name: imports(name) for name in MODULES}
+
+
+def test_the_rooms_are_found():
+    assert {"files", "drawing", "series"} <= set(ROOMS)
+    assert "catdog_helpers.drawing.draw" in IMPORTS["catdog_helpers.drawing.sample"]
+
+
+def test_no_imports_run_in_a_circle():
+    graphlib.TopologicalSorter(IMPORTS).prepare()
+
+
+def test_files_and_drawing_stand_on_the_ground():
+    ground = {"files": {"files"}, "drawing": {"drawing", "files"}}
+    for name, found in IMPORTS.items():
+        if room(name) in ground:
+            assert {room(each) for each in found} <= ground[room(name)], name
+
+
+def test_only_the_command_line_of_the_project_looks_into_series():
+    for name, found in IMPORTS.items():
+        if room(name) != "series":
+            assert "series" not in {room(each) for each in found}, name
+
+
+def test_series_never_needs_keras():
+    names = [name for name in MODULES if room(name) == "series"]
+    assert all("keras" not in MODULES[name].read_text(encoding="utf-8").lower() for name in names)
+    done = python(f"import sys, {', '.join(names)}; sys.exit('keras' in sys.modules)")
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_sets_environment_variables_and_nothing_else():
+    code = """if True:
+        import logging, os, sys, warnings
+
+        def state():
+            return list(sys.meta_path), list(warnings.filters), logging.getLogger().level
+
+        before, variables = state(), set(os.environ)
+        import catdog_helpers
+        assert state() == before and "tensorflow" not in sys.modules
+        print(*sorted(set(os.environ) - variables))
+    """
+    done = python(code, "-W", "error")
+    assert (done.returncode, done.stderr) == (0, "")
+    variables = {"KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"}
+    assert set(done.stdout.split()) <= variables
+
+
+@pytest.mark.parametrize("name", ["training", "features", "explain"])
+def test_modules_that_need_tensorflow_load_it_without_a_word(name):
+    done = python(f"from catdog_helpers import {name}; {name}.tf.constant(1) + 1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_tensorflow_warns_of_no_retracing_in_a_notebook():
+    # As in IPython, TensorFlow takes a process with a prompt for an interactive one.
+    code = "import sys; sys.ps1 = '>'; from catdog_helpers import training; training.set_up(0); "
+    done = python(code + "training.tf.get_logger().warning('retracing'); print('end')")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["end"], "")
+
+
+def test_code_style():
+    command = [sys.executable, "-m", "ruff", "check", "."]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout}\nfix with: ruff check --fix"
