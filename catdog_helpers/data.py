@@ -32,15 +32,12 @@ class Split:
 
     Attributes
     ----------
-    name : str
-        ``"train"``, ``"validation"`` or ``"test"``.
+    name : ``"train"``, ``"validation"`` or ``"test"``
     paths : tuple of Path, length n
     labels : int32 array, shape (n,)
         0 for cats, 1 for dogs.
-    class_names : tuple of str
-        The name of each label.
-    skipped : tuple of Problem
-        The bad files that were left out, with the reasons.
+    class_names : tuple of str, the name of each label
+    skipped : tuple of Problem, the bad files that were left out
     """
 
     name: str
@@ -221,17 +218,11 @@ def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, 
 
 
 def batch_arrays(arrays, batch_size=32, *, shuffle=False):
-    """Make a ``tf.data.Dataset`` of batches from arrays.
+    """Make a ``tf.data.Dataset`` of batches from arrays (n, ...), or a tuple of them.
 
     Those that Keras 3.15 makes itself have one order for all epochs once a seed is set, and wait
-    for TensorFlow's tuning.
-
-    Parameters
-    ----------
-    arrays : array or tuple of arrays, shapes (n, ...)
-    batch_size : int
-    shuffle : bool
-        Take the rows in a new order in every pass; `training.set_seed` repeats the orders.
+    for TensorFlow's tuning. Shuffled, these come in a new order in every pass, which
+    `training.set_seed` repeats.
     """
     rows = _untuned(tf.data.Dataset.from_tensor_slices(arrays))
     if shuffle:

@@ -13,7 +13,7 @@ def grad_cam(model, images, labels=None):
     Parameters
     ----------
     model : keras.Model
-        Ends in two logits, and has a convolution, if need be within a model inside it.
+        Ends in two logits, and has a convolution, perhaps within a model inside it.
     images : array of uint8 or float, shape (n, height, width, 3), values 0..255
     labels : int array, shape (n,), optional
         The class to look for in each image; the model's own prediction where left out.

@@ -70,12 +70,9 @@ def extract_features_of_files(split, weights, image_size=IMAGE_SIZE, *, chunk_si
     """Decode the images of a split and run them through a backbone, chunk by chunk.
 
     However many there are, the memory holds the pixels of one chunk. Other processes or
-    machines can take chunks, if they see the same files: ``map`` of a Dask executor gives each
-    chunk to a free worker, and to another one if that is lost
-    (https://distributed.dask.org/en/stable/resilience.html)::
-
-        with Client("tcp://scheduler:8786") as client, client.get_executor() as executor:
-            features = extract_features_of_files(split, weights, map=executor.map)
+    machines can take chunks, if they see the same files: with ``map=executor.map`` of a Dask
+    executor each chunk goes to a free worker, and to another one if that is lost
+    (https://distributed.dask.org/en/stable/resilience.html).
 
     Parameters
     ----------
@@ -83,9 +80,7 @@ def extract_features_of_files(split, weights, image_size=IMAGE_SIZE, *, chunk_si
     weights, image_size
         See `models.build_backbone`.
     chunk_size : int
-        Number of images that are in memory at once.
-    map : callable
-        Like the built-in function.
+        How many images are in memory at once.
 
     Returns
     -------

@@ -24,11 +24,6 @@ CUT = "block_13_project_BN"
 def compile_classifier(model, optimizer="adam"):
     """Compile a model that ends in two logits and return it; loss and metric fit that head.
 
-    Parameters
-    ----------
-    model : keras.Model
-    optimizer : str or keras.optimizers.Optimizer
-
     Raises
     ------
     CatdogError
@@ -166,11 +161,6 @@ def build_small_network(image_size=IMAGE_SIZE, *, front=(), name="first", steps=
     name : str
     steps : int
         Batches in the whole training, over which the learning rate falls to zero.
-
-    Returns
-    -------
-    keras.Model
-        Input (n, image_size, image_size, 3) in 0..255, output (n, 2) logits.
     """
     # First half the size: what comes after, augmentation too, costs a quarter.
     halved = [keras.Input((image_size, image_size, 3)), layers.AveragePooling2D(2)]
@@ -180,27 +170,21 @@ def build_small_network(image_size=IMAGE_SIZE, *, front=(), name="first", steps=
 
 
 def default_weights(source):
-    """Return the backbone weights that fit a source of images.
-
-    ``"drawn"`` for the sample; otherwise the file that the environment variable
-    ``CATDOG_WEIGHTS`` names, or ``"imagenet"``.
-    """
-    if source == "sample":
-        return "drawn"
-    return os.environ.get("CATDOG_WEIGHTS", "imagenet")
+    """Return weights that fit a source: drawn, the file that CATDOG_WEIGHTS names, or imagenet."""
+    return "drawn" if source == "sample" else os.environ.get("CATDOG_WEIGHTS", "imagenet")
 
 
 def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preprocess=True):
     """Build a frozen MobileNetV2 without its top, with resizing and preprocessing before it.
 
     Images are resized inside the model to the size at which the weights work well: 192 pixels
-    for ImageNet's, which were learnt on 224, and 96 for the drawn ones, learnt on 64 and 96.
+    for ImageNet's, which were learned on 224, and 96 for the drawn ones, learned on 64 and 96.
 
     Parameters
     ----------
     weights : str or path
         ``"imagenet"`` (width 1.0, downloaded by Keras), ``"drawn"`` (width 0.35, shipped with
-        this package, learnt from drawings of other animals) or a local weights file of width 1.0.
+        this package, learned from drawings of other animals) or a local weights file of width 1.0.
     image_size : int
     pretrained : bool
         False gives the same network with random weights, for comparison.
@@ -217,8 +201,8 @@ def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preproces
     CatdogError
         If the weights file is missing or does not fit.
 
-    Notes
-    -----
+    References
+    ----------
     M. Sandler et al., "MobileNetV2: Inverted residuals and linear bottlenecks", CVPR 2018.
     """
     if weights == "drawn":

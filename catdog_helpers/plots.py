@@ -105,16 +105,19 @@ def training_curves(histories, *, goal=None, description):
 
     Parameters
     ----------
-    histories : dict of str to History
-        One pair of curves for each; a row of plots each.
-    goal : float, optional
-        Accuracy to reach, in percent.
+    histories : dict of str to History, a row of plots each
+    goal : float, optional, accuracy to reach, in percent
     """
     figure = DescribedFigure(description, (WIDTH, 2.4 * len(histories)))
     axs = figure.subplots(len(histories), 2, squeeze=False, sharey="col")
     for (name, history), (left, right) in zip(histories.items(), axs, strict=True):
         for ax, metric in ((left, "accuracy"), (right, "loss")):
-            _curves(ax, history, metric)
+            epochs = range(1, history.epochs + 1)
+            values, val_values = history.metrics[metric], history.metrics[f"val_{metric}"]
+            ax.plot(epochs, values, color=COLORS["train"], label="training")
+            ax.plot(epochs, val_values, color=COLORS["validation"], label="validation")
+            ax.set_xlabel("epoch")
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.set_title(f"{name}: {metric}", loc="left", fontweight="bold")
         best, highest = history.best_epoch, max(history.metrics["val_accuracy"])
         left.plot(best, highest, "o", color=COLORS["validation"], label="best epoch")
@@ -126,16 +129,6 @@ def training_curves(histories, *, goal=None, description):
     entries = axs[0, 0].get_legend_handles_labels()
     figure.legend(*entries, loc="outside lower center", ncols=4)
     return figure
-
-
-def _curves(ax, history, metric):
-    epochs = np.arange(1, history.epochs + 1)
-    ax.plot(epochs, history.metrics[metric], color=COLORS["train"], label="training")
-    ax.plot(
-        epochs, history.metrics[f"val_{metric}"], color=COLORS["validation"], label="validation"
-    )
-    ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 @mpl.rc_context(STYLE)
@@ -196,16 +189,10 @@ def confusion(score, class_names, *, description):
 
 @mpl.rc_context(STYLE)
 def reliability_diagram(table, *, description):
-    """Draw how often a model is correct against how sure it is.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        What `scoring.reliability` returns: one row a bin.
-    """
+    """Draw how often a model is correct against how sure it is, from `scoring.reliability`."""
     figure = DescribedFigure(description, (5.2, 4.2))
     ax = figure.subplots()
-    ax.plot((0.5, 1), (0.5, 1), "--", color=COLORS["train"], label="as right as sure")
+    ax.plot((0.5, 1), (0.5, 1), "--", color=COLORS["train"], label="perfectly calibrated")
     errors = (table[["accuracy", "accuracy"]].to_numpy() - table[["low", "high"]]).abs().T
     style = {"fmt": "o", "color": COLORS["model"], "capsize": 4}
     ax.errorbar(
@@ -214,7 +201,7 @@ def reliability_diagram(table, *, description):
     for x, y, count in zip(table["confidence"], table["low"], table["count"], strict=True):
         place = {"xytext": (0, -5), "textcoords": "offset points", "ha": "center", "va": "top"}
         ax.annotate(f"n = {count}", (x, y), fontsize=9, **place)
-    ax.set(xlabel="confidence: how sure", ylabel="accuracy: how often right")
+    ax.set(xlabel="confidence: how sure", ylabel="accuracy: how often correct")
     ax.margins(y=0.1)  # room for the counts
     ax.xaxis.set_major_formatter(PERCENT)
     ax.yaxis.set_major_formatter(PERCENT)
@@ -228,11 +215,7 @@ def first_filters(kernels, *, description):
     Parameters
     ----------
     kernels : array, shape (height, width, 3, n)
-        The ``kernel`` of a ``Conv2D`` on color images.
-
-    Notes
-    -----
-    Gray is zero; the largest weight of each filter, in size, is at an end of the scale.
+        Gray is zero; the largest weight of each filter, in size, is at an end of the scale.
     """
     filters = np.moveaxis(np.asarray(kernels), -1, 0)  # (n, height, width, 3)
     largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)

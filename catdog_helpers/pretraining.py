@@ -43,8 +43,7 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=1200, stages=None):
     Returns
     -------
     (accuracy, seconds) : tuple of float
-        Share of validation drawings whose kind is predicted correctly, 0..1; seconds of the
-        training alone.
+        Validation accuracy for the kinds, 0..1, and how long the training alone took.
     """
     set_seed(seed)
     images, targets = _drawings(seed, n_drawings)

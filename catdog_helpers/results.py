@@ -108,13 +108,7 @@ class Run:
         )
 
     def load_model(self, name):
-        """Load a model that an earlier chapter saved.
-
-        Raises
-        ------
-        CatdogError
-            If there is none, naming the chapter that makes it.
-        """
+        """Load a model that an earlier chapter saved; a CatdogError names a missing chapter."""
         return load_model(self._path("models", f"{name}.keras", name))
 
     def load_history(self, name):
@@ -134,13 +128,7 @@ class Run:
 def start_run(run_dir, data, seed, image_size):
     """Begin a Run; chapter 1 does it. A run of the same data, seed and size is kept.
 
-    Parameters
-    ----------
-    run_dir : path-like
-        A relative folder is one of the project's, see `resolve_run_dir`.
-    data : str
-        The source of the images.
-    seed, image_size : int
+    A relative folder is one of the project's, see `resolve_run_dir`.
     """
     run = Run(resolve_run_dir(run_dir), str(data), int(seed), int(image_size))
     wanted = _identity(vars(run))
@@ -245,13 +233,7 @@ def save_model(model, path):
 
 
 def load_model(path):
-    """Load a model that `save_model` wrote.
-
-    Raises
-    ------
-    CatdogError
-        If the file is missing or is no Keras model.
-    """
+    """Load a model that `save_model` wrote; CatdogError if it is missing or no Keras model."""
     from catdog_helpers.quiet_tensorflow import keras
 
     path = Path(path)

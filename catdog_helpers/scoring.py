@@ -61,19 +61,15 @@ class Score:
 
 
 def predict_probabilities(model, images, batch_size=8):
-    """Turn images into probabilities; never augments, never changes its argument.
+    """Return the probabilities of the classes, float (n, 2); never augments, rows sum to 1.
 
     Parameters
     ----------
     model : keras.Model
-        Takes (n, height, width, 3) in 0..255 and ends in two logits.
+        Ends in two logits.
     images : array of uint8 or float, shape (n, height, width, 3), values 0..255
     batch_size : int
         MobileNetV2 takes 0.2 GB less memory for 8 images at once than for 32, and no more time.
-
-    Returns
-    -------
-    float array, shape (n, 2), rows sum to 1
 
     Raises
     ------
@@ -86,13 +82,9 @@ def predict_probabilities(model, images, batch_size=8):
 
 
 def score(model, dataset):
-    """Return the Score of a model on labelled images, labels and predictions from one pass.
+    """Return the Score of a model on (images, labels) batches, both from the same pass.
 
-    Parameters
-    ----------
-    model : keras.Model
-    dataset : iterable of (images, labels) batches
-        A ``tf.data.Dataset``, shuffled or not, or a list of pairs of arrays.
+    The dataset is a ``tf.data.Dataset``, shuffled or not, or a list of pairs of arrays.
 
     Raises
     ------
@@ -126,15 +118,10 @@ def mcnemar_p_value(first, second):
     Only images on which exactly one of the two is correct say anything. If the models are
     equally good, each of those falls to either side like a coin.
 
-    Parameters
-    ----------
-    first, second : Score
-        Of the same images in the same order.
-
     Raises
     ------
     CatdogError
-        If the labels differ, so that the scores are not of the same images.
+        If the labels differ, so that the two Scores are not of the same images.
 
     Notes
     -----
@@ -151,18 +138,10 @@ def mcnemar_p_value(first, second):
 
 
 def describe(probabilities):
-    """Put the probabilities of one image into a plain sentence.
+    """Put the probabilities of one image, shape (2,), into a plain sentence.
 
-    Parameters
-    ----------
-    probabilities : array, shape (2,), sum 1
-        Of cat and dog.
-
-    Returns
-    -------
-    str
-        For example ``"a cat, 97 % sure"``; below `SURE` percent it says "not sure", and below
-        `LIKELY` percent it names both classes.
+    For example ``"a cat, 97 % sure"``; below `SURE` percent it says "not sure", and below `LIKELY`
+    percent it names both classes.
     """
     label = int(np.argmax(probabilities))
     percent = round(100 * float(probabilities[label]))
@@ -175,18 +154,12 @@ def describe(probabilities):
 
 
 def reliability(score, bins=5):
-    """Compare how sure a model is with how often it is correct.
-
-    Parameters
-    ----------
-    score : Score
-    bins : int
-        How many equal intervals the confidences, 0.5..1, are sorted into.
+    """Compare how sure a model is with how often it is correct, in equal bins of confidence.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each bin with a image in it: ``count``; ``confidence``, the mean, 0.5..1;
+        One row for each bin with an image in it: ``count``; ``confidence``, the mean, 0.5..1;
         ``accuracy``, 0..1, with its 95 % Wilson interval from ``low`` to ``high``. A model that
         is correct as often as it says has equal confidence and accuracy.
 

@@ -40,12 +40,8 @@ def fit(model, train, validation, epochs, *, progress=True):
     Parameters
     ----------
     model : compiled keras.Model
-    train : tf.data.Dataset of (images, labels) batches, or pair of arrays
-        A dataset does its own shuffling; arrays are shuffled anew in every epoch.
-    validation : tf.data.Dataset or pair of arrays
-    epochs : int
-    progress : bool
-        Whether to print.
+    train, validation : tf.data.Dataset of (images, labels) batches, or pairs of arrays
+        A dataset does its own shuffling; training arrays are shuffled anew in every epoch.
 
     Raises
     ------
@@ -116,13 +112,8 @@ def augment(images, labels):
 
     Parameters
     ----------
-    images : tensor, shape (n, size, size, 3), values 0..255
-    labels : tensor, shape (n,)
-
-    Returns
-    -------
-    (images, labels)
-        Images as float32, of the same shape; labels unchanged.
+    images : tensor, shape (n, size, size, 3), values 0..255; returned as float32
+    labels : tensor, shape (n,); returned unchanged
     """
     n, size = tf.shape(images)[0], images.shape[1]
     images = keras.ops.image.affine_transform(

@@ -17,7 +17,7 @@ SIZE = 32
 
 
 @pytest.fixture(scope="module")
-def labelled():
+def labeled():
     """Sixteen dark and sixteen bright noisy images."""
     labels = np.repeat([0, 1], 16)
     noise = np.random.default_rng(0).normal(0, 20, (32, SIZE, SIZE, 3))
@@ -25,25 +25,25 @@ def labelled():
     return images.clip(0, 255).astype("uint8"), labels
 
 
-def trained_weights(labelled, seed):
+def trained_weights(labeled, seed):
     training.set_seed(seed)
     model = models.build_small_network(SIZE, front=[layers.RandomFlip()], steps=10)
-    dataset = tf.data.Dataset.from_tensor_slices(labelled).shuffle(32, seed=seed).batch(8)
-    training.fit(model, dataset.map(training.augment), labelled, epochs=1)
+    dataset = tf.data.Dataset.from_tensor_slices(labeled).shuffle(32, seed=seed).batch(8)
+    training.fit(model, dataset.map(training.augment), labeled, epochs=1)
     return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
 
-def test_one_seed_repeats_a_training_and_another_does_not(labelled):
-    first = trained_weights(labelled, 1)
-    np.testing.assert_array_equal(first, trained_weights(labelled, 1))
-    assert not np.array_equal(first, trained_weights(labelled, 2))
+def test_one_seed_repeats_a_training_and_another_does_not(labeled):
+    first = trained_weights(labeled, 1)
+    np.testing.assert_array_equal(first, trained_weights(labeled, 1))
+    assert not np.array_equal(first, trained_weights(labeled, 2))
 
 
-def test_fit_returns_the_history_and_prints_few_lines(labelled, capsys):
+def test_fit_returns_the_history_and_prints_few_lines(labeled, capsys):
     model = models.compile_classifier(
         keras.Sequential([keras.Input((SIZE, SIZE, 3)), layers.Flatten(), layers.Dense(2)])
     )
-    history = training.fit(model, labelled, labelled, epochs=6)
+    history = training.fit(model, labeled, labeled, epochs=6)
     assert history.epochs == 6
     assert set(history.metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert history.train_seconds > 0
@@ -51,14 +51,14 @@ def test_fit_returns_the_history_and_prints_few_lines(labelled, capsys):
     assert [line.split()[1] for line in lines] == ["1/6", "5/6", "6/6"]
 
 
-def test_arrays_reach_keras_as_datasets_that_nothing_holds_up(labelled):
+def test_arrays_reach_keras_as_datasets_that_nothing_holds_up(labeled):
     model = models.build_small_network(SIZE)
     with patch.object(model, "fit", wraps=model.fit) as fit:
-        training.fit(model, labelled, labelled, 1, progress=False)
+        training.fit(model, labeled, labeled, 1, progress=False)
     datasets = [*fit.call_args.args, fit.call_args.kwargs["validation_data"]]
     assert [each.options().autotune.enabled for each in datasets] == [False, False]
     orders = [np.concatenate([labels for _, labels in each]).tolist() for each in datasets]
-    assert orders[1] == labelled[1].tolist() == sorted(orders[0]) != orders[0]
+    assert orders[1] == labeled[1].tolist() == sorted(orders[0]) != orders[0]
 
 
 def test_an_accuracy_is_the_very_share_that_was_counted(capsys):
@@ -70,54 +70,54 @@ def test_an_accuracy_is_the_very_share_that_was_counted(capsys):
     assert "validation 96.8%" in capsys.readouterr().out
 
 
-def test_many_steps_in_one_call_train_as_single_steps_do(labelled, monkeypatch):
-    dataset = tf.data.Dataset.from_tensor_slices(labelled).batch(8)
+def test_many_steps_in_one_call_train_as_single_steps_do(labeled, monkeypatch):
+    dataset = tf.data.Dataset.from_tensor_slices(labeled).batch(8)
     histories = []
     for steps in (1, 3):  # in two epochs of four batches
         monkeypatch.setattr(training, "STEPS_PER_CALL", steps)
         training.set_seed(0)
         layout = [keras.Input((SIZE, SIZE, 3)), layers.Flatten(), layers.Dense(2)]
         model = models.compile_classifier(keras.Sequential(layout))
-        histories.append(training.fit(model, dataset, labelled, 2, progress=False))
+        histories.append(training.fit(model, dataset, labeled, 2, progress=False))
         assert model.steps_per_execution == 1
-        model.evaluate(*labelled, verbose=0)  # as if nothing had been set
+        model.evaluate(*labeled, verbose=0)  # as if nothing had been set
     one, three = (
         [history.metrics[name] for name in sorted(history.metrics)] for history in histories
     )
     np.testing.assert_allclose(three, one, rtol=1e-6)
 
 
-def test_an_empty_training_set_is_an_error(labelled):
-    empty = tf.data.Dataset.from_tensor_slices(labelled).take(0).batch(8)
+def test_an_empty_training_set_is_an_error(labeled):
+    empty = tf.data.Dataset.from_tensor_slices(labeled).take(0).batch(8)
     with pytest.raises(CatdogError, match="empty"):
-        training.fit(models.build_small_network(SIZE), empty, labelled, epochs=1)
+        training.fit(models.build_small_network(SIZE), empty, labeled, epochs=1)
 
 
-def test_warp_without_change_is_the_identity(labelled, monkeypatch):
+def test_warp_without_change_is_the_identity(labeled, monkeypatch):
     monkeypatch.setattr(
         tf.random,
         "uniform",
         lambda shape, low, high: tf.fill(shape, {0.75: 1.0, -1: 1.0}.get(low, (low + high) / 2)),
     )
-    images, labels = labelled
+    images, labels = labeled
     changed, same_labels = training.augment(tf.constant(images), labels)
     np.testing.assert_allclose(changed, images, atol=1e-2)
     assert same_labels is labels
 
 
-def test_warp_mirrors_around_the_middle(labelled, monkeypatch):
+def test_warp_mirrors_around_the_middle(labeled, monkeypatch):
     monkeypatch.setattr(
         tf.random,
         "uniform",
         lambda shape, low, high: tf.fill(shape, {0.75: 1.0, -1: -1.0}.get(low, (low + high) / 2)),
     )
-    images, labels = labelled
+    images, labels = labeled
     changed, _ = training.augment(tf.constant(images), labels)
     np.testing.assert_allclose(changed, images[:, :, ::-1], atol=1e-2)
 
 
-def test_augmented_images_differ_and_keep_their_shape(labelled):
-    images, labels = labelled
+def test_augmented_images_differ_and_keep_their_shape(labeled):
+    images, labels = labeled
     first, _ = training.augment(tf.constant(images), labels)
     second, _ = training.augment(tf.constant(images), labels)
     assert first.shape == images.shape
@@ -125,12 +125,12 @@ def test_augmented_images_differ_and_keep_their_shape(labelled):
     np.testing.assert_allclose(np.mean(first), images.mean(), atol=15)
 
 
-def test_the_small_network_learns_raw_pixels_whatever_the_seed(labelled):
-    often = tuple(np.concatenate([array] * 20) for array in labelled)  # 20 batches an epoch
+def test_the_small_network_learns_raw_pixels_whatever_the_seed(labeled):
+    often = tuple(np.concatenate([array] * 20) for array in labeled)  # 20 batches an epoch
     for seed in range(5):
         training.set_seed(seed)
         model = models.build_small_network(SIZE, steps=120)
-        history = training.fit(model, often, labelled, epochs=6)
+        history = training.fit(model, often, labeled, epochs=6)
         assert min(history.metrics["loss"]) < 0.5, f"seed {seed} stays at the loss of guessing"
 
 

@@ -12,16 +12,16 @@ from PIL import Image
 SIDE = 40
 
 
-def picture(level, name="", side=SIDE):
+def image(level, name="", side=SIDE):
     """Return a noisy image around one brightness, different for each name."""
     rng = np.random.default_rng(zlib.crc32(name.encode("utf-8", "surrogateescape")))
     pixels = np.clip(level + rng.integers(-20, 20, (side, side, 3)), 0, 255)
     return Image.fromarray(pixels.astype("uint8"))
 
 
-def encoded(image, kind="JPEG", **options):
+def encoded(frame, kind="JPEG", **options):
     file = io.BytesIO()
-    image.save(file, kind, **options)
+    frame.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -29,8 +29,12 @@ def put(path, content=None, level=30):
     """Write a file and the folders above it; without content, a good JPEG."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(picture(level, str(path))) if content is None else content)
+    path.write_bytes(encoded(image(level, str(path))) if content is None else content)
     return path
+
+
+def saved(path, frame, kind, **options):
+    return put(path, encoded(frame, kind, **options))
 
 
 def official(root, number=5):
@@ -94,7 +98,7 @@ def red_left(orientation):
     return encoded(Image.fromarray(pixels), quality=95, exif=exif)
 
 
-GOOD = encoded(picture(30, "good", 2 * SIDE))
+GOOD = encoded(image(30, "good", 2 * SIDE))
 ZERO = b""
 TRUNCATED = GOOD[: len(GOOD) // 2]
 WITHOUT_END = GOOD[:-2]

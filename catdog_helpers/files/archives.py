@@ -18,23 +18,18 @@ from catdog_helpers.files.paths import atomic, cache_folder, reason
 # Photos do not shrink in a zip; Kaggle's 25,000 take 0.6 GB. The largest ratio that deflate
 # reaches is 1032 (https://zlib.net/zlib_tech.html), so a bomb needs one far above 100.
 MAX_UNPACKED_BYTES = 20 * 10**9
-MAX_RATIO = 100
-RATIO_APPLIES_FROM_BYTES = 10**8
+_MAX_RATIO = 100
+_RATIO_APPLIES_FROM_BYTES = 10**8
 
 # What zipfile raises on damaged archives, and on compressions that it does not know.
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error)
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error)
 
 
 def verify(archive, *, sha256=None, size=None):
-    """Compare a zip archive with what is known of it: size and hash, else its own checksums.
+    """Compare a zip archive with its size in bytes and its hash, where they are known.
 
-    Parameters
-    ----------
-    archive : path-like
-    sha256 : str, optional
-        64 hexadecimal digits, upper or lower case.
-    size : int, optional
-        In bytes.
+    The hash has 64 hexadecimal digits, upper or lower case. Without one, the checksums of the
+    archive's members must match.
 
     Raises
     ------
@@ -72,26 +67,17 @@ def find_fault(archive, sha256=None, size=None):
     try:
         with zipfile.ZipFile(archive) as zip_file:
             name = zip_file.testzip()  # reads all members to their ends
-    except UNREADABLE as error:
+    except _UNREADABLE as error:
         return str(error)
     return f"the checksum of its member {name!a} does not match" if name else None
 
 
 def unpack(archive, folder=None):
-    """Unpack a zip archive into a folder that did not exist before.
+    """Unpack a zip archive into a folder, and return the folder's path.
 
     The folder appears under its name only when every member is there and its checksum is
-    correct; where it exists already, nothing is written.
-
-    Parameters
-    ----------
-    archive : path-like
-    folder : path-like, optional
-        Default: a folder in the cache, named by the contents of the archive.
-
-    Returns
-    -------
-    Path of the folder
+    correct; where it exists already, nothing is written. By default it is in the cache, and
+    named by the contents of the archive.
 
     Raises
     ------
@@ -106,18 +92,21 @@ def unpack(archive, folder=None):
             verify(archive)  # says what it is instead
         with zipfile.ZipFile(archive) as zip_file:
             members = zip_file.infolist()
-            if folder is None:
-                folder = cache_folder() / f"{archive.stem}-{_contents_key(members)}"
+            if folder is None:  # its key is quick to get, and the same for equal contents
+                listing = [(m.filename, m.file_size, m.CRC) for m in members]
+                key = hashlib.sha256(repr(listing).encode()).hexdigest()[:12]
+                folder = cache_folder() / f"{archive.stem}-{key}"
             folder = Path(folder)
             if not folder.is_dir():
-                _validate(archive, members)
+                if danger := _find_danger(archive, members):
+                    raise CatdogError(f"{archive} is refused: {danger}")
                 _write_members(zip_file, folder)
             for member in members:
                 file = _target(member, folder)
                 same = file.is_file() and file.stat().st_size == member.file_size
                 if not (same or member.is_dir()):
                     raise CatdogError(f"{folder} has been changed: see {file}; delete the folder")
-    except UNREADABLE as error:
+    except _UNREADABLE as error:
         raise CatdogError(f"{archive} is incomplete or corrupt: {error}") from error
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
@@ -125,46 +114,31 @@ def unpack(archive, folder=None):
     return folder
 
 
-def _contents_key(members):
-    """Hash names, sizes and checksums of all members: quick, and the same for equal contents."""
-    listing = [(m.filename, m.file_size, m.CRC) for m in members]
-    return hashlib.sha256(repr(listing).encode()).hexdigest()[:12]
+def _find_danger(archive, members):
+    """Say in words why an archive may not be unpacked, None where it may.
 
-
-def _validate(archive, members):
-    """Raise unless every member of the archive may be written."""
+    Windows' rules for names are the strictest, and hold everywhere: both slashes separate, and
+    upper and lower case are equal.
+    """
     for member in members:
-        fault = _member_fault(member)
-        if fault:
-            raise CatdogError(f"{archive} is refused: its member {member.filename!a} {fault}")
+        path = PureWindowsPath(member.filename)
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        about = f"its member {member.filename!a}"
+        if path.anchor or ".." in path.parts:
+            return f"{about} would be written outside the folder"
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            return f"{about} is a link or a device, not a file"
+        if member.flag_bits & 1:
+            return f"{about} is encrypted; unpack it with its password and give the folder instead"
     names = Counter(PureWindowsPath(member.filename) for member in members)
     for name, n in names.items():
         if n > 1:
-            raise CatdogError(f"{archive} is refused: it has {name.as_posix()!a} {n} times")
+            return f"it has {name.as_posix()!a} {n} times"
     unpacked = sum(member.file_size for member in members)
     ratio = unpacked / max(1, archive.stat().st_size)
-    absurd = ratio > MAX_RATIO and unpacked > RATIO_APPLIES_FROM_BYTES
+    absurd = ratio > _MAX_RATIO and unpacked > _RATIO_APPLIES_FROM_BYTES
     if unpacked > MAX_UNPACKED_BYTES or absurd:
-        raise CatdogError(
-            f"{archive} is refused: it would unpack to {unpacked / 1e9:.1f} GB, "
-            f"{ratio:.0f} times its size"
-        )
-
-
-def _member_fault(member):
-    """Say in words why a member may not be written, None where it may.
-
-    Windows' rules are the strictest, and hold everywhere: both slashes separate, and upper
-    and lower case are equal.
-    """
-    path = PureWindowsPath(member.filename)
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    if path.anchor or ".." in path.parts:
-        return "would be written outside the folder"
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link or a device, not a file"
-    if member.flag_bits & 1:
-        return "is encrypted; unpack it with its password and give the folder instead"
+        return f"it would unpack to {unpacked / 1e9:.1f} GB, {ratio:.0f} times its size"
     return None
 
 

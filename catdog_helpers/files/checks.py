@@ -9,32 +9,17 @@ from pathlib import Path
 from tqdm import tqdm
 
 from catdog_helpers.files.images import SUFFIXES, inspect_image
-from catdog_helpers.files.layouts import (
-    ImageFile,
-    Problem,
-    count_images,
-    count_text,
-    find_layout,
-    list_images,
-)
+from catdog_helpers.files.layouts import ImageFile, Problem, count_images, find_layout, list_images
 from catdog_helpers.files.paths import counted, printable
 
-SMALLEST_SIDE = 32  # pixels
+_SMALLEST_SIDE = 32  # pixels
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found.
+    """What a check found in the folder ``root``, which the paths of problems are relative to.
 
-    Attributes
-    ----------
-    root : Path
-        The folder with the layout; the paths of problems are relative to it.
-    layout : str
-    images : tuple of ImageFile
-        All files that count as images, bad ones too.
-    problems : tuple of Problem
-        In a fixed order.
+    The images are all files that count as such, bad ones too. The problems are in a fixed order.
     """
 
     root: Path
@@ -69,20 +54,13 @@ class Report:
 def report_lines(report, limit=5):
     """Write a report as lines of ASCII text: errors, then warnings, then notes.
 
-    Parameters
-    ----------
-    report : Report
-    limit : int
-        Of notes with the same text so many are shown; errors and warnings all are.
-
-    Returns
-    -------
-    list of str
+    Of notes with the same text at most `limit` are shown; errors and warnings all are.
     """
     images = counted(len(report.images), "image")
     lines = [f"{images} in {printable(report.root)} ({report.layout} layout)"]
     for split, counts in count_images(report.images).items():
-        lines.append(f"{split}: " + ", ".join(map(count_text, counts.values(), range(len(counts)))))
+        texts = [counted(n, name.removesuffix("s")) for name, n in counts.items()]
+        lines.append(f"{split}: {', '.join(texts)}")
     lines += [f"{problem.grade}: {problem}" for problem in report.errors + report.warnings]
     seen = Counter()
     for note in report.notes:
@@ -95,18 +73,9 @@ def report_lines(report, limit=5):
 
 
 def check(source):
-    """Look over all images of a folder or zip archive; changes no file.
+    """Look over all images of a folder or zip archive (see `find_layout`); return a `Report`.
 
-    Every file is decoded as `read_image` decodes it, in parallel.
-
-    Parameters
-    ----------
-    source : path-like
-        See `find_layout`.
-
-    Returns
-    -------
-    Report
+    Every file is decoded as `read_image` decodes it, in parallel. No file is changed.
 
     Raises
     ------
@@ -141,7 +110,7 @@ def _check_file(image_and_name):
     except ValueError as error:
         return None, [Problem("error", name, str(error))]
     problems = []
-    if min(size) < SMALLEST_SIDE:
+    if min(size) < _SMALLEST_SIDE:
         problems.append(Problem("warning", name, "is tiny: {}x{} pixels".format(*size)))
     if file_format != SUFFIXES[image.path.suffix.lower()]:
         problems.append(Problem("note", name, f"is a {file_format} file by its contents"))

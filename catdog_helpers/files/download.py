@@ -17,11 +17,9 @@ from catdog_helpers.files.paths import atomic, cache_folder, reason
 
 OFFICIAL_URL = "https://storage.googleapis.com/mledu-datasets/cats_and_dogs_filtered.zip"
 OFFICIAL_SIZE = 68_606_236  # bytes
-
 RETRIES = 2
 TIMEOUT = 30  # seconds without a byte
-
-GET_ON = (
+_GET_ON = (
     'go on with the data source "sample", or give the path of a copy of the archive as data '
     "source or in CATDOG_URL"
 )
@@ -38,14 +36,8 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
         recorded at first use and held to afterwards.
     folder : path-like, optional
         Default: `cache_folder()`.
-    sha256 : str, optional
-        Expected hash, 64 hexadecimal digits, upper or lower case.
-    size : int, optional
-        Expected number of bytes.
-
-    Returns
-    -------
-    Path
+    sha256, size : str, int, optional
+        What to expect; see `verify`.
 
     Raises
     ------
@@ -53,12 +45,15 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
         If the archive cannot be had, or what came is not what was expected.
     """
     url = str(url or os.environ.get("CATDOG_URL") or OFFICIAL_URL)
-    local = _local_path(url)
+    parts = urlsplit(url)
+    local = None if "://" in url else Path(url).expanduser()
+    if parts.scheme == "file":
+        local = Path(url2pathname(parts.path))
     if local is not None:
         verify(local, sha256=sha256, size=size)
         return local
     official = url == OFFICIAL_URL
-    name = PurePosixPath(urlsplit(url).path).name or "archive.zip"
+    name = PurePosixPath(parts.path).name or "archive.zip"
     if not official:  # named by its address, so that no other archive is taken for it
         name = f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
     archive = (cache_folder() if folder is None else Path(folder)) / name
@@ -67,12 +62,12 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
         size = size or OFFICIAL_SIZE
         if record.exists():
             sha256 = sha256 or record.read_text(encoding="utf-8").split()[0]
-    quarantined = _quarantine(archive, sha256, size)
+    quarantined = _quarantine(archive, sha256, size) if archive.exists() else ""
     if not archive.exists():
         try:
             _download(url, archive, sha256, size)
         except CatdogError as error:
-            raise CatdogError("; ".join(filter(None, (str(error), quarantined)))) from error
+            raise CatdogError(f"{error}{quarantined}") from error
     if official and not record.exists():
         # A cache that only the teacher may write to does without the record.
         with contextlib.suppress(OSError), atomic(record) as part:
@@ -80,18 +75,8 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
     return archive
 
 
-def _local_path(url):
-    """Return the path that a ``file:`` address or a plain path names, None for the web."""
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return None if "://" in url else Path(url).expanduser()
-
-
 def _quarantine(archive, sha256, size):
     """Rename a bad archive in the cache, so that nothing trusts it again; say why."""
-    if not archive.exists():
-        return ""
     try:
         verify(archive, sha256=sha256, size=size)
     except CatdogError as error:
@@ -100,7 +85,7 @@ def _quarantine(archive, sha256, size):
             os.replace(archive, bad)
         except OSError:  # a cache that only the teacher may write to
             raise error from None
-        return f"{error} (it is now called {bad.name})"
+        return f"; {error} (it is now called {bad.name})"
     return ""
 
 
@@ -118,7 +103,7 @@ def _download(url, archive, sha256, size):
             pooch.HTTPDownloader(bar, chunk_size=2**16, timeout=TIMEOUT)(url, part, None)
         fault = find_fault(part, sha256, size)
         if fault:
-            raise CatdogError(f"what {url} sends is incomplete or corrupt: {fault}; {GET_ON}")
+            raise CatdogError(f"what {url} sends is incomplete or corrupt: {fault}; {_GET_ON}")
         os.chmod(part, 0o644)  # a temporary file is for its owner only
 
     pooch.get_logger().setLevel("WARNING")
@@ -127,7 +112,7 @@ def _download(url, archive, sha256, size):
     try:
         store.fetch(archive.name, downloader=transfer)
     except RequestException as error:
-        raise CatdogError(f"cannot download {url}: {_network_reason(error)}; {GET_ON}") from error
+        raise CatdogError(f"cannot download {url}: {_network_reason(error)}; {_GET_ON}") from error
     except OSError as error:
         raise CatdogError(f"cannot write {archive}: {reason(error)}") from error
 

@@ -18,7 +18,7 @@ PHOTO_FORMATS = (*FORMATS, "TIFF", "AVIF")
 # The suffixes that keras.utils.image_dataset_from_directory takes for images.
 SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".gif": "GIF"}
 # What makes an image upright, by its orientation (EXIF 2.32, tag 0x0112).
-UPRIGHT = {
+_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -27,10 +27,10 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-MAX_PIXELS = Image.MAX_IMAGE_PIXELS  # 89,478,485: 256 MiB as RGB
+_MAX_PIXELS = Image.MAX_IMAGE_PIXELS  # 89,478,485: 256 MiB as RGB
 
 # (offset, bytes, name); the first match counts.
-SIGNATURES = (
+_SIGNATURES = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
     (0, b"GIF8", "GIF"),
@@ -54,20 +54,11 @@ SIGNATURES = (
 
 
 def file_type(head):
-    """Name the type of a file by its first bytes, whatever its name says.
+    """Name the type of a file by its first bytes, of which 12 suffice, whatever its name says.
 
-    Parameters
-    ----------
-    head : bytes
-        At least 12 bytes, where the file has them.
-
-    Returns
-    -------
-    str or None
-        For example ``"TIFF"``, ``"zeros only"`` or, for HTML, how it starts; None where the
-        type is unknown.
+    For example ``"TIFF"``, ``"zeros only"`` or, for HTML, how it starts; None if it is unknown.
     """
-    for offset, signature, name in SIGNATURES:
+    for offset, signature, name in _SIGNATURES:
         if head[offset:].startswith(signature):
             return name
     start = head.lstrip()[:5].lower()
@@ -91,12 +82,11 @@ def read_image(path, image_size=None, formats=FORMATS):
     Parameters
     ----------
     path : path-like
-        A file in one of the formats, whatever its name ends in.
     image_size : int, optional
         Side in pixels of the square that the image is resized to (bilinear, with antialiasing,
         aspect ratio not kept).
     formats : sequence of str
-        Pillow's names of the formats to take; `PHOTO_FORMATS` for more than a data set may have.
+        Pillow's names of the formats to take, whatever the file's name ends in.
 
     Returns
     -------
@@ -115,12 +105,7 @@ def read_image(path, image_size=None, formats=FORMATS):
 
 
 def inspect_image(path):
-    """Decode one image to its end as `read_image` does, and keep no pixels.
-
-    Parameters
-    ----------
-    path : path-like
-        A file in one of `FORMATS`.
+    """Decode one image in one of `FORMATS` to its end as `read_image` does; keep no pixels.
 
     Returns
     -------
@@ -170,8 +155,8 @@ def _decode(file, image_size=None, formats=FORMATS):
     for category in (UserWarning, Image.DecompressionBombWarning):
         warnings.filterwarnings("ignore", category=category, module=r"PIL\.", append=True)
     with Image.open(file, formats=formats) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"{image.width}x{image.height} pixels, the limit is {MAX_PIXELS}")
+        if image.width * image.height > _MAX_PIXELS:
+            raise ValueError(f"{image.width}x{image.height} pixels, the limit is {_MAX_PIXELS}")
         if image_size is not None:
             # libjpeg shrinks large photos while it decodes them; at twice the size or more
             # the bilinear step that follows hides it.
@@ -193,6 +178,6 @@ def _transposition(image):
     fail (Pillow 13, 3 % of 20,000 blocks with bytes changed at random).
     """
     try:
-        return UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+        return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:  # a damaged block; the pixels are what counts
         return None

@@ -14,18 +14,19 @@ from catdog_helpers.files.paths import counted, printable, reason
 
 CLASS_NAMES = ("cats", "dogs")
 SPLIT_NAMES = ("train", "validation", "test")
+_NOUNS = ("cat", "dog")  # one of each class
 # Which split the images of a class go to, in turn, sorted by name (by code points, which is
 # the same on every machine). "all" is 70, 20 and 10 in a hundred, and one of each from three on.
-SPLIT_RULES = {
+_SPLIT_RULES = {
     "train": ("train",),
     "validation": ("test", *["validation"] * 4),
     "all": ("test", "validation", *["train"] * 4, "validation", *["train"] * 3),
 }
-EXTREME_RATIO = 4  # always predicting the larger class would be correct in 80 %
-JUNK = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE)
-KAGGLE_NAME = re.compile(r"(cat|dog)\.\d+\.", re.IGNORECASE)
-ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".tar", ".gz")
-EXPECTED = (
+_EXTREME_RATIO = 4  # always predicting the larger class would be correct in 80 %
+_JUNK = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE)
+_KAGGLE_NAME = re.compile(r"(cat|dog)\.\d+\.", re.IGNORECASE)
+_ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".tar", ".gz")
+_EXPECTED = (
     "expected train/ and validation/, each with cats/ and dogs/, or images cat.0.jpg and "
     "dog.0.jpg in one folder, or PetImages/Cat and PetImages/Dog"
 )
@@ -33,15 +34,9 @@ EXPECTED = (
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """Something to know about a file or folder.
+    """Something to know about a file or folder, of the grade "error", "warning" or "note".
 
-    Attributes
-    ----------
-    grade : str
-        ``"error"``, ``"warning"`` or ``"note"``.
-    path : str
-        Relative to the folder that was checked, with forward slashes; ``"."`` for all of it.
-    text : str
+    The path is relative to the folder that was checked, with forward slashes; ``"."`` is all of it.
     """
 
     grade: str
@@ -64,11 +59,7 @@ class ImageFile:
 def find_layout(source):
     """Find the folder that has one of the three layouts.
 
-    Parameters
-    ----------
-    source : path-like
-        A folder, which must have the layout itself, or a zip archive, which may have it
-        anywhere inside.
+    A folder must have it itself; a zip archive, which is unpacked, may have it anywhere inside.
 
     Returns
     -------
@@ -78,7 +69,7 @@ def find_layout(source):
     Raises
     ------
     CatdogError
-        If there is none or, in an archive, more than one; names those that are near. Or if
+        If there is none or, in an archive, more than one; names those that are near. Also if
         the archive cannot be unpacked or a folder cannot be read.
     """
     source = Path(source).expanduser()
@@ -97,7 +88,7 @@ def find_layout(source):
             if _layout(parent):
                 near.append(parent)
     hint = f"; did you mean {' or '.join(map(printable, near[:3]))}?" if near else ""
-    about = f"{EXPECTED}; found {_contents(folder)}"
+    about = f"{_EXPECTED}; found {_contents(folder)}"
     raise CatdogError(f"{printable(source)} has no known layout: {about}{hint}")
 
 
@@ -109,7 +100,7 @@ def _layout(folder):
         return "official"
     if {"Cat", "Dog"} <= folders:
         return "Asirra"
-    matches = [KAGGLE_NAME.match(entry.name) for entry in entries]
+    matches = [_KAGGLE_NAME.match(entry.name) for entry in entries]
     if {match[1].lower() for match in matches if match} == {"cat", "dog"}:
         return "Kaggle"
     return None
@@ -122,7 +113,7 @@ def _entries(folder, junk=False):
             found = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise CatdogError(f"cannot read folder {printable(folder)}: {reason(error)}") from error
-    return [entry for entry in found if junk or not JUNK.fullmatch(entry.name)]
+    return [entry for entry in found if junk or not _JUNK.fullmatch(entry.name)]
 
 
 def _folders_with_layout(folder, limit=1000):
@@ -139,27 +130,17 @@ def _folders_with_layout(folder, limit=1000):
 
 def _contents(folder):
     """Describe in words what lies in a folder."""
-    folders, archives, images = [], [], 0
-    for entry in _entries(folder):
-        suffix = Path(entry.name).suffix.lower()
-        images += suffix in SUFFIXES
-        if entry.is_dir():
-            folders.append(f"{printable(entry.name)}/")
-        if suffix in ARCHIVE_SUFFIXES:
-            archives.append(printable(entry.name))
+    entries = _entries(folder)
+    folders = [f"{printable(e.name)}/" for e in entries if e.is_dir()]
+    archives = [printable(e.name) for e in entries if e.name.lower().endswith(_ARCHIVE_SUFFIXES)]
+    images = sum(e.name.lower().endswith(tuple(SUFFIXES)) for e in entries)
     names = ", ".join((folders + archives)[:8]) or "(none)"
     advice = " (unpack the archive and give its folder)" if archives else ""
     return f"{names}, {counted(images, 'loose image')}{advice}"
 
 
 def list_images(root, layout):
-    """List the images of a folder with a layout, without opening them.
-
-    Parameters
-    ----------
-    root : Path
-    layout : str
-        As `find_layout` returns them.
+    """List the images of a folder with a layout (see `find_layout`), without opening them.
 
     Returns
     -------
@@ -172,22 +153,27 @@ def list_images(root, layout):
         If a folder cannot be read.
     """
     listing = _Listing(root)
-    if layout == "official":
-        listing.add_official()
-    elif layout == "Asirra":
-        listing.add_class_folders(listing.root, ("Cat", "Dog"), SPLIT_RULES["all"])
-    else:
+    if layout == "Kaggle":
         listing.add_kaggle()
+    elif layout == "Asirra":
+        listing.add_class_folders(root, ("Cat", "Dog"), _SPLIT_RULES["all"])
+    else:
+        for folder in listing.read_folder(root)[0]:
+            if folder.name in ("train", "validation"):
+                listing.add_class_folders(folder, CLASS_NAMES, _SPLIT_RULES[folder.name])
+            else:
+                text = "is not used; the test split is every fifth file of validation"
+                listing.report("warning", folder, text)
     total = counted(listing.ignored.total(), "file")
     for text, tally in (("system files", listing.junk), (total, listing.ignored)):
         if tally:
             names = ", ".join(f"{printable(name)} {tally[name]}" for name in sorted(tally))
-            listing.add_problem("note", root, f"ignored {text}: {names}")
+            listing.report("note", root, f"ignored {text}: {names}")
     for split, counts in count_images(listing.images).items():
-        few, many = sorted((n, label) for label, n in enumerate(counts.values()))
-        if 0 < few[0] * EXTREME_RATIO < many[0]:
-            text = f"{split} is out of balance: {count_text(*many)}, {count_text(*few)}"
-            listing.add_problem("warning", root, text)
+        few, many = sorted(zip(counts.values(), _NOUNS, strict=True))
+        if 0 < few[0] * _EXTREME_RATIO < many[0]:
+            text = f"{split} is out of balance: {counted(*many)}, {counted(*few)}"
+            listing.report("warning", root, text)
     return tuple(listing.images), tuple(listing.problems)
 
 
@@ -201,35 +187,26 @@ class _Listing:
     junk: Counter = field(default_factory=Counter)
     ignored: Counter = field(default_factory=Counter)
 
-    def add_problem(self, grade, path, text):
+    def report(self, grade, path, text):
         self.problems.append(Problem(grade, path.relative_to(self.root).as_posix(), text))
-
-    def add_official(self):
-        for folder in self.read_folder(self.root)[0]:
-            if folder.name in ("train", "validation"):
-                self.add_class_folders(folder, CLASS_NAMES, SPLIT_RULES[folder.name])
-            else:
-                text = "is not used; the test split is every fifth file of validation"
-                self.add_problem("warning", folder, text)
 
     def add_kaggle(self):
         by_kind = defaultdict(list)
         for path in self.read_folder(self.root)[1]:
-            match = KAGGLE_NAME.match(path.name)
+            match = _KAGGLE_NAME.match(path.name)
             by_kind[match and match[1].lower()].append(path)
-        for label, kind in enumerate(("cat", "dog")):
-            self.add_images(self.root, by_kind[kind], label, SPLIT_RULES["all"])
+        for label, kind in enumerate(_NOUNS):
+            self.add_images(self.root, by_kind[kind], label, _SPLIT_RULES["all"])
         if by_kind[None]:
             unnamed = counted(len(by_kind[None]), "image")
-            text = f"has {unnamed} not named cat.N or dog.N (not used)"
-            self.add_problem("warning", self.root, text)
+            self.report("warning", self.root, f"has {unnamed} not named cat.N or dog.N (not used)")
 
     def read_folder(self, folder):
         """Return folders and images, sorted by name; count what is neither."""
         folders, files = [], []
         for entry in _entries(folder, junk=True):
             path = Path(entry.path)
-            if JUNK.fullmatch(entry.name):
+            if _JUNK.fullmatch(entry.name):
                 self.junk["._*" if entry.name.startswith("._") else entry.name] += 1
             elif entry.is_dir():
                 folders.append(path)
@@ -249,19 +226,17 @@ class _Listing:
                 f"has the wrong classes: expected folders {', '.join(names)} under "
                 f"{printable(folder)}, found: {found_text}, {counted(len(loose), 'loose image')}"
             )
-            self.add_problem("error", folder, text)
+            self.report("error", folder, text)
         elif loose:
             outside = counted(len(loose), "image")
-            text = f"has {outside} outside the class folders (not used)"
-            self.add_problem("warning", folder, text)
+            self.report("warning", folder, f"has {outside} outside the class folders (not used)")
         for label, name in enumerate(names):
-            if name not in found:
-                continue
-            inner, files = self.read_folder(folder / name)
-            for path in inner:
-                text = "is a folder inside a class; its files are not used"
-                self.add_problem("warning", path, text)
-            self.add_images(folder / name, files, label, rule)
+            if name in found:
+                inner, files = self.read_folder(folder / name)
+                for path in inner:
+                    text = "is a folder inside a class; its files are not used"
+                    self.report("warning", path, text)
+                self.add_images(folder / name, files, label, rule)
 
     def add_images(self, folder, paths, label, rule):
         """Deal the images of one class, sorted by name, out to the splits."""
@@ -269,10 +244,10 @@ class _Listing:
         self.images += map(ImageFile, paths, splits, [label] * len(paths))
         missing = [split for split in SPLIT_NAMES if split in rule and split not in splits]
         if not paths:
-            self.add_problem("error", folder, "has no images")
+            self.report("error", folder, "has no images")
         elif missing:
-            text = f"has {count_text(len(paths), label)}, too few for {' and '.join(missing)}"
-            self.add_problem("error", folder, text)
+            total = counted(len(paths), _NOUNS[label])
+            self.report("error", folder, f"has {total}, too few for {' and '.join(missing)}")
 
 
 def count_images(images):
@@ -281,8 +256,3 @@ def count_images(images):
     for image in images:
         counts[image.split][CLASS_NAMES[image.label]] += 1
     return counts
-
-
-def count_text(n, label):
-    """Write a count of images of one class, for example ``"1 cat"`` or ``"2 dogs"``."""
-    return counted(n, CLASS_NAMES[label].removesuffix("s"))

@@ -30,8 +30,7 @@ def reason(error):
 def cache_folder():
     """Return the folder for downloads and unpacked archives; create it where it is missing.
 
-    The environment variable ``CATDOG_CACHE`` names it; without one, it is in the operating
-    system's cache folder of the user.
+    The environment variable ``CATDOG_CACHE`` names it; the default is in the user's cache folder.
 
     Raises
     ------
@@ -53,10 +52,7 @@ def cache_folder():
 def atomic(path):
     """Write a file or a folder that appears under its name only when it is complete.
 
-    Parameters
-    ----------
-    path : path-like
-        The final name. Its parent folders are made; a file of that name is replaced.
+    The parent folders are made; a file of that name is replaced.
 
     Yields
     ------

@@ -15,17 +15,9 @@ class UsageError(CatdogError):
 
 @dataclass(frozen=True)
 class Chapter:
-    """A notebook and its parameters.
+    """A notebook, the number of all its cells, and the names that its parameters cell sets.
 
-    Attributes
-    ----------
-    path : Path
-    n_cells : int
-        All cells, prose included.
-    parameters_index : int
-        Where the cell tagged ``parameters`` is, counted from 0.
-    parameters : tuple of str
-        The names that this cell sets.
+    `parameters_index` is where the cell tagged ``parameters`` is, counted from 0.
     """
 
     path: Path
@@ -46,15 +38,7 @@ class Chapter:
 
 
 def read_notebook(path):
-    """Read and validate a notebook.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    nbformat.NotebookNode, in format 4
+    """Read and validate a notebook; return it in format 4.
 
     Raises
     ------
@@ -73,22 +57,14 @@ def read_notebook(path):
 
 
 def tags(cell):
-    """Return the tags of a cell, a list of str."""
+    """Return the list of a cell's tags."""
     return cell.metadata.get("tags", [])
 
 
 def read_chapters(folder, only=None):
     """Read the notebooks of a folder in the order of their names.
 
-    Parameters
-    ----------
-    folder : Path
-    only : str, optional
-        Chapters to keep: numbers or names, separated by commas, such as ``"01,05"``.
-
-    Returns
-    -------
-    list of Chapter
+    `only` keeps some of them: numbers or names, separated by commas, such as ``"01,05"``.
 
     Raises
     ------

@@ -21,19 +21,10 @@ _OWN_OPTIONS = {"DATA": "--data", "WEIGHTS": "--weights", "RUN_DIR": "--out"}
 
 
 def main(arguments=None, project=None):
-    """Run the command line.
+    """Run the command line, by default with the arguments of the process.
 
-    Parameters
-    ----------
-    arguments : list of str, optional
-        Those of the process where left out.
-    project : Path, optional
-        The folder with ``notebooks/`` and ``runs/``; the working directory where left out.
-
-    Returns
-    -------
-    int
-        Exit code: 0 all well, 1 a chapter failed, 2 wrong usage, 130 interrupted.
+    `project` is the folder with ``notebooks/`` and ``runs/``, by default the working directory.
+    Returns the exit code: 0 all well, 1 a chapter failed, 2 wrong usage, 130 interrupted.
 
     Raises
     ------
@@ -52,15 +43,13 @@ def main(arguments=None, project=None):
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
             _run(options)
     except UsageError as error:
-        return _report(f"error: {error}", 2)
+        message, exit_code = f"error: {error}", 2
     except CatdogError as error:
-        return _report(f"failed: {error}", 1)
+        message, exit_code = f"failed: {error}", 1
     except KeyboardInterrupt as interrupt:
-        return _report(str(interrupt) or "interrupted", 130)
-    return 0
-
-
-def _report(message, exit_code):
+        message, exit_code = str(interrupt) or "interrupted", 130
+    else:
+        return 0
     print(message, file=sys.stderr)
     return exit_code
 
@@ -175,7 +164,11 @@ def _parameters(options, chapters, run_dir):
         if name in _OWN_OPTIONS:
             raise UsageError(f"-p: {name} has its own option, {_OWN_OPTIONS[name]}")
         if name not in valid:
-            raise UsageError(f"-p: no chapter has a parameter {name!r}{_suggestion(name, valid)}")
+            folded = {each.casefold(): each for each in valid}
+            close = difflib.get_close_matches(name.casefold(), folded, n=1)
+            hint = f"; did you mean {folded[close[0]]}?" if close else "."
+            choice = f"Valid: {', '.join(sorted(valid))}"
+            raise UsageError(f"-p: no chapter has a parameter {name!r}{hint} {choice}")
         try:
             parameters[name] = ast.literal_eval(value)
         except (ValueError, TypeError, SyntaxError):
@@ -191,13 +184,6 @@ def _source(option, value, names):
     if not path.exists():
         raise UsageError(f"{option}: no file or folder {path}; use a path, {' or '.join(names)}")
     return str(path)
-
-
-def _suggestion(name, valid):
-    folded = {each.casefold(): each for each in valid}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
-    hint = f"; did you mean {folded[close[0]]}?" if close else "."
-    return f"{hint} Valid: {', '.join(sorted(valid))}"
 
 
 def _run_seeds(options, chapters, run_dir, parameters, timeout):
@@ -235,14 +221,13 @@ def _write_handouts(series, run_dir, parameters):
     from catdog_helpers.series import execution, handouts
 
     identity = [name.upper() for name in results.IDENTITY]
-    executed, missing = {}, []
+    executed = {}
     for chapter in series:
         notebook, given = execution.executed_copy(chapter, run_dir)
         wanted = chapter.own(parameters)
         if notebook and all(given.get(name) == wanted.get(name) for name in identity):
             executed[chapter.path.stem] = notebook
-        else:
-            missing.append(chapter.path.stem)
+    missing = [chapter.path.stem for chapter in series if chapter.path.stem not in executed]
     if missing:
         print(f"Handouts without {', '.join(missing)}: not executed in this run")
     # Of a path its last part: the rest is private to the teacher.

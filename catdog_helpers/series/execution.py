@@ -7,6 +7,7 @@ certain tags, so `_Progress.cell_executed` and `_Progress.check_all_ran` look fo
 """
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -27,22 +28,15 @@ from catdog_helpers.series.chapters import UsageError, read_notebook
 TIMEOUT = 1800  # seconds for one cell
 # Characters; enough for any chapter. An endless ``print`` would otherwise fill the RAM.
 _OUTPUT_LIMIT = 10_000_000
+_INCOMPLETE = ".incomplete.ipynb"
 
 
 def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, environment=None):
     """Run chapters one after the other and stop at the first that fails.
 
-    Parameters
-    ----------
-    chapters : list of Chapter
-    run_dir : Path
-        Where models, scores and executed copies go.
-    parameters : dict
-        Values by name; a chapter gets those that it has. Without any it runs as it stands.
-    timeout : int
-        Limit for one cell, in seconds.
-    environment : dict of str, optional
-        More environment variables for the kernels.
+    Each gets those of the parameters, a dict of values by name, that it has; without any it runs
+    as it stands. `timeout` is in seconds for one cell; the kernels get the variables of
+    `environment` too. Executed copies go to the folder ``notebooks`` in `run_dir`.
 
     Raises
     ------
@@ -53,35 +47,28 @@ def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, environment=None)
     KeyboardInterrupt
         With the place in its message.
     """
-    copies = run_dir / "notebooks"
-    _clear(copies, chapters)
-    for chapter in chapters:
-        _run_chapter(chapter, copies, chapter.own(parameters), timeout, environment)
-
-
-def _clear(copies, chapters):
-    """Make the folder for executed copies and clear it of those of an earlier run."""
-    old = [copies / chapter.path.name for chapter in chapters]
-    for path in old:
+    folder = run_dir / "notebooks"
+    copies = [folder / chapter.path.name for chapter in chapters]
+    for old in copies:
         # The folder may hold the user's own notebooks, or be that of the series itself.
-        if path.exists() and "papermill" not in read_notebook(path).metadata:
-            raise UsageError(f"--out: would overwrite {path}, which no run made; choose another")
+        if old.exists() and "papermill" not in read_notebook(old).metadata:
+            raise UsageError(f"--out: would overwrite {old}, which no run made; choose another")
     try:
-        copies.mkdir(parents=True, exist_ok=True)
-        for path in old + [_incomplete(copies, chapter) for chapter in chapters]:
-            path.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in copies:
+            old.unlink(missing_ok=True)
+            old.with_suffix(_INCOMPLETE).unlink(missing_ok=True)
     except OSError as error:
-        raise UsageError(f"--out: cannot write in {copies}: {reason(error)}") from None
+        raise UsageError(f"--out: cannot write in {folder}: {reason(error)}") from None
+    for chapter, executed in zip(chapters, copies, strict=True):
+        _run_chapter(chapter, executed, chapter.own(parameters), timeout, environment)
 
 
-def _incomplete(copies, chapter):
-    return copies / f"{chapter.path.stem}.incomplete.ipynb"
-
-
-def _run_chapter(chapter, copies, parameters, timeout, environment):
+def _run_chapter(chapter, executed, parameters, timeout, environment):
     """Run one chapter and check that every cell ran; whatever stops it is named with its place."""
-    incomplete = _incomplete(copies, chapter)
-    with contextlib.closing(_Progress(chapter, injected=bool(parameters))) as progress:
+    incomplete = executed.with_suffix(_INCOMPLETE)
+    progress = _Progress(chapter, injected=bool(parameters))
+    with progress.bar:
         try:
             with _kernel(chapter.path.parent, environment) as manager:
                 papermill.execute_notebook(
@@ -106,7 +93,7 @@ def _run_chapter(chapter, copies, parameters, timeout, environment):
             kept = f"; partial copy: {incomplete}" if incomplete.exists() else ""
             why = _why(error, timeout)
             raise CatdogError(f"{progress.place()}: {why}{kept}") from None
-    incomplete.replace(copies / chapter.path.name)
+    incomplete.replace(executed)
 
 
 def _why(error, timeout):
@@ -152,12 +139,7 @@ def _escaped(path):
 
 
 def executed_copy(chapter, run_dir):
-    """Read the copy of a chapter that a run executed to its end.
-
-    Returns
-    -------
-    nbformat.NotebookNode or None, if there is no copy
-    dict: the parameters that the run gave it, by name
+    """Return a chapter's executed copy and its parameters by name, ``(None, {})`` without one.
 
     Raises
     ------
@@ -171,7 +153,7 @@ def executed_copy(chapter, run_dir):
     return notebook, notebook.metadata.get("papermill", {}).get("parameters", {})
 
 
-class _Progress:
+class _Progress(io.TextIOBase):
     """Where a chapter is, shown cell by cell; stops it if it exits or prints too much.
 
     ``cell_started`` and ``cell_executed`` are nbclient's hooks; papermill copies what the cells
@@ -189,9 +171,6 @@ class _Progress:
             file=sys.stdout,
             disable=not sys.stdout.isatty(),
         )
-
-    def close(self):
-        self.bar.close()
 
     def place(self):
         cell = f", cell {self.number} of {self.chapter.n_cells}" if self.number else ""
@@ -216,9 +195,6 @@ class _Progress:
         self.characters += len(text)
         if self.characters > _OUTPUT_LIMIT:
             raise CatdogError(f"the chapter printed more than {_OUTPUT_LIMIT // 10**6} MB")
-
-    def flush(self):
-        pass
 
     def check_all_ran(self, cells):
         wanted = 0

@@ -23,41 +23,36 @@ _SHORT = 6  # words; a shorter sentence needs the one before, too
 
 
 def prose(notebook):
-    """Return the text of a notebook, a list of str: the Markdown of each such cell."""
+    """Return the text of a notebook: a list with the Markdown of each such cell."""
     return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
 
 
 def glossary(chapters):
     """Collect the terms, which the chapters set in italics where they first appear.
 
-    Parameters
-    ----------
-    chapters : dict of str to NotebookNode
-        In the order in which they are read.
-
-    Returns
-    -------
-    list of (term, sentence, chapter), by alphabet
-        The sentence is Markdown: the one with the term, and the one before if it needs that.
+    Chapters are ``{name: notebook}`` in the order in which they are read. Returns a list of
+    (term, sentence, name), by alphabet. The sentence is Markdown: the one with the term, and the
+    one before if it needs that.
     """
     entries = {}
     for name, notebook in chapters.items():
-        for block in (block for source in prose(notebook) for block in _blocks(source)):
+        for block in _blocks(notebook):
             for term, sentence in _explained(block):
                 entries.setdefault(term.casefold(), (term, sentence, name))
     return [entries[key] for key in sorted(entries)]
 
 
 def anchor(term):
-    """Return the name of the place in its chapter where a term is explained, a str."""
+    """Return the name of the place in its chapter where a term is explained."""
     return "term-" + re.sub(r"\W+", "-", term.casefold()).strip("-")
 
 
-def _blocks(source):
-    """Split Markdown into paragraphs and list items, without headings and code."""
-    text = _HEADING.sub("\n", _FENCE.sub("\n", source))
-    blocks = (_BLOCK_MARK.sub("", block) for block in _NEW_BLOCK.split(text))
-    return [" ".join(block.split()) for block in blocks]
+def _blocks(notebook):
+    """Split the text of a notebook into paragraphs and list items, without headings and code."""
+    for source in prose(notebook):
+        text = _HEADING.sub("\n", _FENCE.sub("\n", source))
+        for block in _NEW_BLOCK.split(text):
+            yield " ".join(_BLOCK_MARK.sub("", block).split())
 
 
 def _explained(block):

@@ -42,22 +42,10 @@ HEADINGS = {
 def write_handouts(folder, chapters, scores, caption):
     """Write the handouts, complete or not at all, in place of those of an earlier run.
 
-    Parameters
-    ----------
-    folder : Path
-        Gets ``student/`` and ``teacher/``: a page for each chapter, an index and a glossary, each
-        as a PDF too where Playwright and a browser are found; for students also the notebooks
-        without solutions.
-    chapters : dict of str to NotebookNode
-    scores : pandas.DataFrame of str
-        A row for each model; columns of `HEADINGS`.
-    caption : str
-        What the scores belong to.
-
-    Returns
-    -------
-    str
-        Why there are no PDFs; empty where there are.
+    The folder gets ``student/`` and ``teacher/``: a page for each chapter, an index and a glossary,
+    each as a PDF too where Playwright and a browser are found; for students also the notebooks
+    without solutions. `scores`, a table of text, has a row for each model and columns of
+    `HEADINGS`; `caption` says what it belongs to. Returns why there are no PDFs, or ``""``.
 
     Raises
     ------
@@ -78,10 +66,6 @@ def write_handouts(folder, chapters, scores, caption):
 
 def check_replaceable(folder):
     """Make sure that a folder is absent, or holds nothing but handouts as they were made.
-
-    Parameters
-    ----------
-    folder : Path
 
     Raises
     ------
@@ -145,9 +129,6 @@ def _write_versions(folder, chapters, table):
     for version in versions:  # again, now with links to the PDFs
         _write_index(folder / version, version, chapters, table)
     return remark
-
-
-# Chapters: what readers get to see of a notebook.
 
 
 def _without_solutions(notebook):
@@ -217,9 +198,6 @@ def _title(notebook, name):
     return re.sub("[`*]", "", title[1]).strip() if title else name
 
 
-# Pages.
-
-
 def _write_chapter(folder, name, notebook, chapters, terms):
     names = list(chapters)
     i = names.index(name)
@@ -267,12 +245,10 @@ def _score_table(scores, caption):
     if scores.empty:
         return ""
     heads = "".join(f'<th scope="col">{HEADINGS[column]}</th>' for column in scores)
-    rows = [
-        f'<tr><th scope="row">{html.escape(str(model))}</th>'
-        + "".join(f"<td>{html.escape(value)}</td>" for value in values)
-        + "</tr>"
-        for model, *values in scores.itertuples()
-    ]
+    rows = []
+    for model, *values in scores.itertuples():
+        cells = "".join(f"<td>{html.escape(value)}</td>" for value in values)
+        rows.append(f'<tr><th scope="row">{html.escape(str(model))}</th>{cells}</tr>')
     return (
         f'## Scores\n\n<div class="table"><table><caption>{html.escape(caption)}</caption>'
         f'<thead><tr><th scope="col">model</th>{heads}</tr></thead>'

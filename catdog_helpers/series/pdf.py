@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import threading
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
 NO_BROWSER = (
     "no PDFs: they need Chromium (Debian and Ubuntu: apt install chromium), Chrome or Edge on "
     "the PATH; every browser prints the pages too"
@@ -13,27 +13,19 @@ NO_PLAYWRIGHT = (
     "no PDFs: they need Playwright (pip install playwright); every browser prints the pages too"
 )
 # As Chromium prints from its own command line, without header and footer.
-PAPER = {"prefer_css_page_size": True, "print_background": True, "tagged": True}
+_PAPER = {"prefer_css_page_size": True, "print_background": True, "tagged": True}
 TIMEOUT = 120  # seconds, for the start and for each page
 
 
 def find_browser():
-    """Return the path of a browser of Chromium's family, a str; None if there is none."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
+    """Return the path of a browser of Chromium's family; None if there is none."""
+    return next(filter(None, map(shutil.which, _BROWSERS)), None)
 
 
 def print_pdfs(folder):
     """Print all pages of a folder and its subfolders as PDFs beside them, or none.
 
-    Parameters
-    ----------
-    folder : Path
-        With pages ``*.html``. Their own style sets size and margins of the paper.
-
-    Returns
-    -------
-    str
-        Why there are no PDFs; empty where there are.
+    Their own style sets size and margins of the paper. Returns why there are no PDFs, or ``""``.
     """
     browser = find_browser()
     if browser is None:
@@ -77,7 +69,7 @@ async def _print(browser, pages):
                     # A page without an address: links to other pages would point into the
                     # temporary folder of the writing, and come out as plain text here.
                     await tab.set_content(page.read_text(encoding="utf-8"), timeout=0)
-                    await tab.pdf(path=page.with_suffix(".pdf"), **PAPER)
+                    await tab.pdf(path=page.with_suffix(".pdf"), **_PAPER)
     except Exception as error:  # Playwright raises plain ones, too.
         # Its messages go on with pages of logs.
         reason = str(error).partition("\n")[0] or type(error).__name__

@@ -1,7 +1,6 @@
 """Repeat a run over several seeds, perhaps on several workers, and summarize the scores."""
 
 import contextlib
-import functools
 import json
 import textwrap
 
@@ -15,51 +14,34 @@ from catdog_helpers.series.execution import TIMEOUT, executed_copy, run_series
 def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume, map=map):
     """Run chapters once for each seed, each time in a folder ``seed-<n>`` of its own.
 
-    Parameters
-    ----------
-    chapters : list of Chapter
-    run_dir : Path
-    parameters : dict
-        Values by name.
-    seeds : range
-    timeout : int
-        Limit for one cell, in seconds.
-    resume : bool
-        Whether to leave out the seeds that are complete.
-    map : callable
-        Like the built-in function; see `map_over`.
-
-    Returns
-    -------
-    list of Path: the folders of the runs
+    See `run_series` for the parameters; `resume` leaves out the seeds that are complete, and
+    `map` is like the built-in function, see `map_over`. Returns the list of folders.
 
     Raises
     ------
     CatdogError
         If a chapter failed.
     """
-    run = functools.partial(_run_seed, chapters, run_dir, parameters, timeout, resume)
+
+    def run(seed):
+        folder = run_dir / f"seed-{seed}"
+        own = parameters | {"SEED": seed, "RUN_DIR": str(folder)}
+        if resume and _is_complete(chapters, folder, own):
+            print(f"seed {seed}: complete, kept; to run it again, remove {folder}")
+        else:
+            print(f"seed {seed}:")
+            run_series(chapters, folder, own, timeout)
+        return folder
+
     return list(map(run, seeds))
-
-
-def _run_seed(chapters, run_dir, parameters, timeout, resume, seed):
-    folder = run_dir / f"seed-{seed}"
-    parameters = parameters | {"SEED": seed, "RUN_DIR": str(folder)}
-    if resume and _is_complete(chapters, folder, parameters):
-        print(f"seed {seed}: complete, kept; to run it again, remove {folder}")
-    else:
-        print(f"seed {seed}:")
-        run_series(chapters, folder, parameters, timeout)
-    return folder
 
 
 def _is_complete(chapters, run_dir, parameters):
     """Whether a run of these very chapters and parameters has ended well, and still has scores."""
     scores = results.read_scores(run_dir)
     models = scores["models"].values()
-    if not models or not all("test_accuracy" in values for values in models):
-        return False
-    if scores.get("seed") != parameters["SEED"]:
+    tested = models and all("test_accuracy" in values for values in models)
+    if not tested or scores.get("seed") != parameters["SEED"]:
         return False
     for chapter in chapters:
         executed, given = executed_copy(chapter, run_dir)
@@ -101,17 +83,10 @@ def map_over(address):
 
 
 def seed_statistics(run_dirs):
-    """Collect the accuracies of several runs.
+    """Collect the accuracies, 0..1, of several runs in a table with a row for each model.
 
-    Parameters
-    ----------
-    run_dirs : list of Path
-
-    Returns
-    -------
-    pandas.DataFrame of float, 0..1
-        A row for each model; for ``val_accuracy`` and ``test_accuracy``, as far as there are,
-        the columns ``mean``, ``std`` (of the sample, divided by n - 1), ``min`` and ``max``.
+    For ``val_accuracy`` and ``test_accuracy``, as far as there are, it has the columns ``mean``,
+    ``std`` (of the sample, divided by n - 1), ``min`` and ``max``.
 
     Raises
     ------

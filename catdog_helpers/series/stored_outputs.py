@@ -18,14 +18,8 @@ def update(chapters, root, timeout=TIMEOUT):
     """Run chapters as they stand and store their outputs in the notebooks themselves.
 
     Outputs, execution counts and a hash of each code cell change; metadata of an editor goes.
-
-    Parameters
-    ----------
-    chapters : list of Chapter
-    root : Path
-        Takes the place of the project folder for ``RUN_DIR``, so that no run of the user's is lost.
-    timeout : int
-        Limit for one cell, in seconds.
+    `root` takes the place of the project folder for ``RUN_DIR``, so that no run of the user's is
+    lost; `timeout` is in seconds for one cell.
 
     Raises
     ------
@@ -37,30 +31,18 @@ def update(chapters, root, timeout=TIMEOUT):
     for chapter in chapters:
         run_series([chapter], root, {}, timeout, {"CATDOG_ROOT": str(root)})
         executed, _ = executed_copy(chapter, root)
-        _store_outputs(chapter.path, executed.cells)
-
-
-def _store_outputs(path, executed_cells):
-    notebook = read_notebook(path)
-    notebook.metadata = nbformat.from_dict(METADATA)
-    for cell, executed in zip(notebook.cells, executed_cells, strict=True):
-        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k == "tags"})
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
-            cell.metadata["source_hash"] = source_hash(cell.source)
-    with atomic(path) as new, open(new, "w", encoding="utf-8", newline="\n") as file:
-        nbformat.write(notebook, file)
+        notebook = read_notebook(chapter.path)
+        notebook.metadata = nbformat.from_dict(METADATA)
+        for cell, done in zip(notebook.cells, executed.cells, strict=True):
+            kept = {key: value for key, value in cell.metadata.items() if key == "tags"}
+            cell.metadata = nbformat.from_dict(kept)
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = done.outputs, done.execution_count
+                cell.metadata["source_hash"] = source_hash(cell.source)
+        with atomic(chapter.path) as new, open(new, "w", encoding="utf-8", newline="\n") as file:
+            nbformat.write(notebook, file)
 
 
 def source_hash(source):
-    """Return the mark that stored outputs carry of the code which made them.
-
-    Parameters
-    ----------
-    source : str
-
-    Returns
-    -------
-    str: 16 hexadecimal digits of SHA-256
-    """
+    """Return the mark of the code that made an output: 16 hexadecimal digits of SHA-256."""
     return hashlib.sha256(source.encode()).hexdigest()[:16]

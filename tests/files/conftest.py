@@ -1,4 +1,5 @@
 import pytest
+import trees
 
 
 @pytest.fixture(autouse=True)
@@ -8,3 +9,15 @@ def cache(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CATDOG_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return trees.official(tmp_path / "tree")
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory):
+    """Make a zip archive of 20 images, named as the official one."""
+    folder = tmp_path_factory.mktemp("archive")
+    return trees.zipped(trees.official(folder / "tree"), folder / "cats_and_dogs_filtered.zip")

@@ -8,11 +8,6 @@ from catdog_helpers import CatdogError
 from catdog_helpers.files.layouts import count_images, find_layout, list_images
 
 
-@pytest.fixture
-def tree(tmp_path):
-    return trees.official(tmp_path / "tree")
-
-
 def problems(root, *grades):
     _, found = list_images(*find_layout(root))
     return [str(problem) for problem in found if problem.grade in grades]

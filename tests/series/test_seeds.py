@@ -1,11 +1,10 @@
 """Runs over several seeds: repeated, resumed, spread over workers and summarized."""
 
-import contextlib
 import json
-import os
-import signal
+from types import SimpleNamespace
 
 import pytest
+from workers import losing_a_worker, posix_only
 
 from catdog_helpers.series import seeds
 from catdog_helpers.series.chapters import read_chapters
@@ -70,29 +69,16 @@ def test_seeds_without_test_scores_show_validation_only(tmp_path):
     assert table.loc["first", ("val_accuracy", "std")] == 0
 
 
-@pytest.mark.skipif(os.name != "posix", reason="kills a process")
-def test_seeds_run_on_workers_even_if_one_is_lost(tmp_path):
-    distributed = pytest.importorskip("distributed", reason="needs the extra [cluster]")
+@posix_only
+def test_seeds_run_on_workers_even_if_one_is_lost(executor, tmp_path):
+    from distributed import default_client
+
     write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
     chapters = read_chapters(tmp_path / "notebooks")
     flag = tmp_path / "flag"
-
-    def losing_a_worker(function, arguments):
-        def call(argument):
-            with contextlib.suppress(FileExistsError):
-                flag.touch(exist_ok=False)
-                os.kill(os.getpid(), signal.SIGKILL)  # as if unplugged
-            return function(argument)
-
-        return over_workers(call, arguments)
-
-    cluster = distributed.LocalCluster(
-        host="127.0.0.1", n_workers=2, threads_per_worker=1, dashboard_address=None
-    )
-    with cluster, seeds.map_over(cluster.scheduler_address) as over_workers:
-        folders = seeds.run_seeds(
-            chapters, tmp_path, {}, range(3), 60, resume=False, map=losing_a_worker
-        )
+    with seeds.map_over(default_client().scheduler.address) as over_workers:
+        map = losing_a_worker(SimpleNamespace(map=over_workers), flag)
+        folders = seeds.run_seeds(chapters, tmp_path, {}, range(3), 60, resume=False, map=map)
     assert flag.exists()
     assert [folder.name for folder in folders] == ["seed-0", "seed-1", "seed-2"]
     accuracies = seeds.seed_statistics(folders).loc["first", "val_accuracy"]
