@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import warnings
 
@@ -28,6 +29,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _MAX_PIXELS = Image.MAX_IMAGE_PIXELS  # 89,478,485: 256 MiB as RGB
+_PILLOW = re.compile(r"PIL\.")
 
 # (offset, bytes, name); the first match counts.
 _SIGNATURES = (
@@ -151,9 +153,10 @@ def _decode(file, image_size=None, formats=FORMATS):
     """Decode an open file; see `read_image`."""
     # Pillow warns of damaged EXIF blocks, which some of the Asirra photos have, and of huge
     # images, which are an error below. Decoding runs in threads, where `warnings.catch_warnings`
-    # is not safe: the filters stay, once each, behind all that anyone else has set.
+    # is not safe: the filters stay, before a -W error that is meant for others.
     for category in (UserWarning, Image.DecompressionBombWarning):
-        warnings.filterwarnings("ignore", category=category, module=r"PIL\.", append=True)
+        if ("ignore", None, category, _PILLOW, 0) not in warnings.filters:
+            warnings.filterwarnings("ignore", category=category, module=_PILLOW.pattern)
     with Image.open(file, formats=formats) as image:
         if image.width * image.height > _MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels, the limit is {_MAX_PIXELS}")

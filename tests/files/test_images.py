@@ -169,6 +169,12 @@ def test_images_with_a_damaged_exif_block_are_decoded_without_a_warning(tmp_path
         assert checks.check(tree).errors == ()  # decodes in threads
     assert shapes == {(3, 40, 60)}
     assert caught == []
+    upright = list(map(read_image, damaged))
+    with warnings.catch_warnings():
+        warnings.resetwarnings()  # python -W error begins so
+        warnings.simplefilter("error")
+        for path, image in zip(damaged, upright, strict=True):
+            np.testing.assert_array_equal(read_image(path), image)
 
 
 def test_an_unreadable_exif_block_is_ignored(tmp_path):
