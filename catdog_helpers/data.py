@@ -66,16 +66,14 @@ def load_splits(source, *, skip=False):
     Parameters
     ----------
     source : str or path-like
-        ``"sample"``, ``"photos"``, or a folder or zip archive in the official, Kaggle or
-        Asirra layout.
+        ``"sample"``, ``"photos"``, or a folder or zip archive, see `files.layouts`.
     skip : bool
         Go on without the files that have errors; they are printed, and kept in ``skipped``.
 
     Returns
     -------
     tuple of three Split: train, validation, test
-        Official layout: ``train/``; four fifths of ``validation/``; every fifth file of each
-        class there, sorted by name. Other layouts: 70, 20 and 10 in a hundred.
+        Dealt out by the rule in `files.layouts`.
 
     Raises
     ------
@@ -250,9 +248,9 @@ def _bytes_needed(split, image_size):
 def free_memory():
     """Return the bytes of memory that are free, within the limit of a container if there is one.
 
-    psutil does not know that limit; a server for classes often gives each student 1 or 2 GB of a
-    large machine. It is read as Linux shows it inside a container (cgroup v2,
-    https://docs.kernel.org/admin-guide/cgroup-v2.html); file caches count as free.
+    psutil does not know that limit, and a class's server often gives each student 1 or 2 GB of a
+    large machine. File caches count as free (cgroup v2,
+    https://docs.kernel.org/admin-guide/cgroup-v2.html).
     """
     free = psutil.virtual_memory().available
     with contextlib.suppress(OSError, ValueError):  # another system, or no limit ("max")

@@ -170,9 +170,9 @@ def _identity(values):
 def resolve_run_dir(run_dir):
     """Return the absolute folder of a run.
 
-    A relative folder is looked for in ``CATDOG_ROOT``, otherwise in the project: the first
-    folder with ``runall.py`` from the working directory upwards, otherwise the working
-    directory. So a notebook finds the run that ``runall.py`` made, wherever it was started.
+    A relative folder is in ``CATDOG_ROOT``, else in the project: the first folder with
+    ``runall.py`` from the working directory upwards, else in the working directory. So a
+    notebook finds the run that ``runall.py`` made, wherever it was started.
     """
     working = Path.cwd()
     parents = [p for p in (working, *working.parents) if (p / "runall.py").is_file()]

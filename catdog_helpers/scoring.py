@@ -21,8 +21,7 @@ class Score:
 
     Attributes
     ----------
-    labels : int array, shape (n,)
-        The true labels: 0 for cats, 1 for dogs.
+    labels : int array, shape (n,), the true ones: 0 for cats, 1 for dogs
     probabilities : float array, shape (n, 2), rows sum to 1
     """
 
