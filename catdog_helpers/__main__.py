@@ -1,4 +1,4 @@
-"""The command line: check images, draw the sample, predict photos, pre-train the backbone."""
+"""The command line: check images, draw the sample, classify photos, pre-train the backbone."""
 
 import argparse
 import sys
@@ -106,23 +106,23 @@ def _load_classifier(path):
     try:
         check_head(model)
     except CatdogError as error:
-        raise CatdogError(f"{path} is no model of this series: {error}") from error
+        raise CatdogError(f"{path} is not a model of this series: {error}") from error
     match getattr(model, "input_shape", None):
         case (_, int(height), width, 3) if height == width:
             return model, height
         case shape:
             reason = f"it takes {shape}, not square color images"
-            raise CatdogError(f"{path} is no model of this series: {reason}")
+            raise CatdogError(f"{path} is not a model of this series: {reason}")
 
 
 def _pretrain(options):
     from catdog_helpers.models import DRAWN_WEIGHTS
     from catdog_helpers.pretraining import pretrain
 
-    path = Path(options.to or DRAWN_WEIGHTS)
-    if options.to:  # what would fail after the training fails before it
+    path = DRAWN_WEIGHTS if options.to is None else Path(options.to)
+    if options.to is not None:  # what would fail after the training fails before it
         if not path.name.endswith(".weights.h5"):
-            raise CatdogError(f"{path} is no name for weights: end it in .weights.h5")
+            raise CatdogError(f"{path} is not a name for a weights file: end it in .weights.h5")
         if path.exists():
             raise CatdogError(f"{path} exists already; give another name")
         if not path.parent.is_dir():

@@ -20,8 +20,8 @@ from catdog_helpers.quiet_tensorflow import tf
 IMAGE_SIZE = 160
 # Decoded images stay in memory while one split takes at most this share of what is free: the
 # other splits, the model and its gradients need room too.
-MEMORY_SHARE = 0.3
-_CGROUP = Path("/sys/fs/cgroup")
+_MEMORY_SHARE = 0.3
+_CGROUPS, _OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _CHECK = "python -m catdog_helpers check PATH"
 _LISTED = 10  # problems that a chapter shows before it says how many more there are
 
@@ -86,11 +86,12 @@ def load_splits(source, *, skip=False):
     skippable = bad.keys() <= images.keys()
     if bad and not (skip and skippable):
         listed = "; ".join(map(str, report.errors[:_LISTED]))
-        more = f"; and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
+        n = len(report.errors)
+        more = f"; and {n - _LISTED} more" if n > _LISTED else ""
         leave_out = ", or leave these files out (SKIP_BAD_FILES = True in a chapter)"
         raise CatdogError(
-            f"{counted(len(report.errors), 'error')} in {printable(report.root)}: {listed}{more}. "
-            f"Fix them ({_CHECK} lists all){leave_out if skippable else ''}"
+            f"{counted(n, 'error')} in {printable(report.root)}: {listed}{more}. "
+            f"Fix {'it' if n == 1 else 'them'} ({_CHECK} lists all){leave_out if skippable else ''}"
         )
     for grade, problems in (("warning", report.warnings), ("left out", report.errors)):
         for problem in problems[:_LISTED]:
@@ -164,19 +165,9 @@ def load_photo(path, image_size=IMAGE_SIZE):
 def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, seed=0):
     """Make a ``tf.data.Dataset`` of (images, labels) batches from a list of files.
 
-    Images are decoded once and kept in memory as uint8 while they take at most
-    ``MEMORY_SHARE`` of what is free; otherwise every pass decodes them anew, and a printed
-    line says so. The batches are the same either way.
-
-    Parameters
-    ----------
-    split : Split
-    image_size : int
-        Side of the square that every image is resized to.
-    batch_size : int
-    shuffle : bool
-        Take the images in a new order in every pass; the same seed gives the same orders.
-    seed : int
+    Images are decoded once and kept in memory as uint8 while they take less than a third of what
+    is free; otherwise every pass decodes them anew, and a printed line says so. The batches are
+    the same either way. Shuffled, they come in a new order in every pass, fixed by the seed.
 
     Returns
     -------
@@ -199,7 +190,7 @@ def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, 
     labels = tf.constant(split.labels)
     images = _untuned(tf.data.Dataset.range(len(split)))
     needed, free = _bytes_needed(split, image_size), free_memory()
-    in_memory = needed <= MEMORY_SHARE * free
+    in_memory = needed <= _MEMORY_SHARE * free
     if in_memory:
         images = images.map(decode, num_parallel_calls=tf.data.AUTOTUNE).cache()
         images.reduce(0, lambda count, _: count + 1)  # decodes now, not in the first epoch
@@ -208,7 +199,7 @@ def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, 
     if not in_memory:
         print(
             f"{split.name}: {len(split)} images take {needed / 1e9:.1f} GB, more than "
-            f"{MEMORY_SHARE:.0%} of {free / 1e9:.1f} GB of free memory; "
+            f"{_MEMORY_SHARE:.0%} of {free / 1e9:.1f} GB of free memory; "
             "every pass decodes them anew"
         )
         images = images.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
@@ -231,10 +222,8 @@ def batch_arrays(arrays, batch_size=32, *, shuffle=False):
 def _untuned(dataset):
     """Switch off the thread that tunes a pipeline while it runs, here and in what is made of it.
 
-    The end of every pass waits for that thread, which sleeps twice as long each time, and mostly
-    misses the call to wake up: it is called before it is told to stop (TensorFlow 2.21,
-    ``Model::OptimizeLoop`` and ``CancellationManager::StartCancel``). A pass of 1.2 s can so take
-    2.5 s.
+    It sleeps twice as long each time, misses the call to stop, and the end of every pass waits for
+    it: 2.5 s for a pass of 1.2 s (TensorFlow 2.21, ``Model::OptimizeLoop``).
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -254,7 +243,8 @@ def free_memory():
     """
     free = psutil.virtual_memory().available
     with contextlib.suppress(OSError, ValueError):  # another system, or no limit ("max")
-        limit = int((_CGROUP / "memory.max").read_text())
-        facts = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        group = _CGROUPS / _OWN_CGROUP.read_text().strip().rpartition("::/")[2]
+        limit = int((group / "memory.max").read_text())
+        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         free = min(free, limit - int(facts["anon"]))
     return free

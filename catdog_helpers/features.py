@@ -74,14 +74,6 @@ def extract_features_of_files(split, weights, image_size=IMAGE_SIZE, *, chunk_si
     executor each chunk goes to a free worker, and to another one if that is lost
     (https://distributed.dask.org/en/stable/resilience.html).
 
-    Parameters
-    ----------
-    split : Split
-    weights, image_size
-        See `models.build_backbone`.
-    chunk_size : int
-        How many images are in memory at once.
-
     Returns
     -------
     float32 array, shape (n, features)
@@ -90,13 +82,13 @@ def extract_features_of_files(split, weights, image_size=IMAGE_SIZE, *, chunk_si
     Raises
     ------
     CatdogError
-        If the weights are missing or a file cannot be decoded.
+        If the weights (see `models.build_backbone`) are missing or a file cannot be decoded.
     """
     extract = partial(_pooled_features, weights=weights, image_size=image_size)
     return np.concatenate(list(map(extract, split.chunks(chunk_size))))
 
 
-def _pooled_features(split, weights, image_size):
+def _pooled_features(split, weights, image_size):  # of the module, since workers import it
     return _pooled_extractor(weights, image_size)(load_images(split, image_size))
 
 

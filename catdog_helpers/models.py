@@ -16,7 +16,7 @@ from catdog_helpers.quiet_tensorflow import keras, layers
 
 DRAWN_WEIGHTS = Path(__file__).with_name("drawn_backbone.weights.h5")
 DRAWN_WIDTH = 0.35
-IMAGENET_SIZE, DRAWN_SIZE = 192, 96  # pixels
+_IMAGENET_SIZE, DRAWN_SIZE = 192, 96  # pixels
 # The last layer of MobileNetV2 that always stays as it is; fine-tuning trains those after it.
 CUT = "block_13_project_BN"
 
@@ -47,7 +47,7 @@ def check_head(model):
     CatdogError
         If it does not end in ``Dense(2)`` without an activation. The loss from logits and
         `scoring.predict_probabilities` apply softmax themselves: applied twice, it squeezes
-        every prediction towards one half.
+        every prediction toward one half.
     """
     head = model
     while isinstance(head, keras.Model):
@@ -177,24 +177,19 @@ def default_weights(source):
 def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preprocess=True):
     """Build a frozen MobileNetV2 without its top, with resizing and preprocessing before it.
 
-    Images are resized inside the model to the size at which the weights work well: 192 pixels
-    for ImageNet's, which were learned on 224, and 96 for the drawn ones, learned on 64 and 96.
+    Raw pixels (n, image_size, image_size, 3) come in, feature maps out. Images are resized inside
+    to what the weights work well with: 192 pixels for ImageNet's, learned on 224, and 96 for the
+    drawn ones, learned on 64 and 96.
 
     Parameters
     ----------
     weights : str or path
         ``"imagenet"`` (width 1.0, downloaded by Keras), ``"drawn"`` (width 0.35, shipped with
         this package, learned from drawings of other animals) or a local weights file of width 1.0.
-    image_size : int
     pretrained : bool
         False gives the same network with random weights, for comparison.
     preprocess : bool
         False leaves the preprocessing out: for the demonstration of that mistake only.
-
-    Returns
-    -------
-    keras.Model
-        Raw pixels (n, image_size, image_size, 3) in, feature maps out; not trainable.
 
     Raises
     ------
@@ -208,7 +203,7 @@ def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preproces
     if weights == "drawn":
         width, size, source = DRAWN_WIDTH, DRAWN_SIZE, DRAWN_WEIGHTS
     elif weights == "imagenet" or Path(weights).is_file():
-        width, size, source = 1.0, IMAGENET_SIZE, weights
+        width, size, source = 1.0, _IMAGENET_SIZE, weights
     else:
         raise CatdogError(
             f"no weights file at {weights}: give 'drawn', 'imagenet' or the path of a "
@@ -231,13 +226,7 @@ def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preproces
 
 
 def split_backbone(backbone, cut=CUT):
-    """Cut a backbone in two models that share its layers, after the layer of that name.
-
-    Returns
-    -------
-    (lower, upper) : tuple of keras.Model
-        Pixels to activations at the cut, and from there to the feature maps.
-    """
+    """Cut a backbone after a layer: (pixels to activations, activations to maps), shared layers."""
     activations = backbone.get_layer(cut).output
     lower = keras.Model(backbone.input, activations, name="lower")
     upper = keras.Model(activations, backbone.output, name="upper")

@@ -23,12 +23,12 @@ COLORS = {
     "goal": "#CC79A7",
     "model": "#333333",
 }
-MARKERS = {"cats": "o", "dogs": "^"}
+_MARKERS = {"cats": "o", "dogs": "^"}
 # Percent as in the text of the series, with a space: 95 %.
-PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
+_PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
 # The figures of a text column. On a phone they shrink to half of it: type of 10 points is then as
 # high as 8 pixels, which can still be read.
-WIDTH = 6.4  # inches
+_WIDTH = 6.4  # inches
 STYLE = {
     "figure.dpi": 120,
     "figure.facecolor": "white",
@@ -82,7 +82,7 @@ def image_grid(images, titles=None, *, columns=6, colors=None, description):
         Color of each title and frame.
     """
     rows = max(1, math.ceil(len(images) / columns))
-    side = min(WIDTH / columns, 2)  # inches; larger ones would only show their pixels
+    side = min(_WIDTH / columns, 2)  # inches; larger ones would only show their pixels
     height = side + (0.2 if titles is not None else 0.05)
     figure = DescribedFigure(description, (columns * side, rows * height))
     figure.image_format = "jpeg"
@@ -93,9 +93,8 @@ def image_grid(images, titles=None, *, columns=6, colors=None, description):
         ax.imshow(np.asarray(image).clip(0, 255).astype("uint8"))
         if titles is not None:
             color = colors[index] if colors is not None else "black"
-            ax.set_title(
-                titles[index], fontsize=9, color=color, loc="center", fontweight="normal", pad=3
-            )
+            style = {"fontsize": 9, "fontweight": "normal", "pad": 3, "parse_math": False}
+            ax.set_title(titles[index], color=color, loc="center", **style)
     return figure
 
 
@@ -108,7 +107,7 @@ def training_curves(histories, *, goal=None, description):
     histories : dict of str to History, a row of plots each
     goal : float, optional, accuracy to reach, in percent
     """
-    figure = DescribedFigure(description, (WIDTH, 2.4 * len(histories)))
+    figure = DescribedFigure(description, (_WIDTH, 2.4 * len(histories)))
     axs = figure.subplots(len(histories), 2, squeeze=False, sharey="col")
     for (name, history), (left, right) in zip(histories.items(), axs, strict=True):
         for ax, metric in ((left, "accuracy"), (right, "loss")):
@@ -123,7 +122,7 @@ def training_curves(histories, *, goal=None, description):
         left.plot(best, highest, "o", color=COLORS["validation"], label="best epoch")
         place = {"xytext": (0, -8), "textcoords": "offset points", "ha": "center", "va": "top"}
         left.annotate(best, (best, highest), fontsize=9, color=COLORS["validation"], **place)
-        left.yaxis.set_major_formatter(PERCENT)
+        left.yaxis.set_major_formatter(_PERCENT)
         if goal is not None:
             left.axhline(goal / 100, color=COLORS["goal"], linestyle="--", label=f"goal {goal} %")
     entries = axs[0, 0].get_legend_handles_labels()
@@ -139,10 +138,9 @@ def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
     ----------
     accuracies : dict of str to float, 0..1
     intervals : dict of str to (low, high), optional
-    goals : dict of str to float, optional
-        In percent.
+    goals : dict of str to float, optional, in percent
     """
-    figure = DescribedFigure(description, (WIDTH, 1 + 0.4 * len(accuracies)))
+    figure = DescribedFigure(description, (_WIDTH, 1 + 0.4 * len(accuracies)))
     ax = figure.subplots()
     ax.axvline(0.5, color=COLORS["train"], linestyle=":", label="guessing")
     ax.plot(
@@ -163,7 +161,7 @@ def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
         ax.plot(list(goals.values()), list(goals), "|", label="goal", **style)
     ax.set_ylim(len(accuracies) - 0.5, -0.6)  # the first model on top
     ax.margins(x=0.08)  # room for the labels
-    ax.xaxis.set_major_formatter(PERCENT)
+    ax.xaxis.set_major_formatter(_PERCENT)
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
@@ -203,8 +201,8 @@ def reliability_diagram(table, *, description):
         ax.annotate(f"n = {count}", (x, y), fontsize=9, **place)
     ax.set(xlabel="confidence: how sure", ylabel="accuracy: how often correct")
     ax.margins(y=0.1)  # room for the counts
-    ax.xaxis.set_major_formatter(PERCENT)
-    ax.yaxis.set_major_formatter(PERCENT)
+    ax.xaxis.set_major_formatter(_PERCENT)
+    ax.yaxis.set_major_formatter(_PERCENT)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -232,8 +230,7 @@ def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, descript
     images : sequence of arrays, shape (height, width, 3), values 0..255
     maps : sequence of float arrays, shape (height, width), values 0..1
         For example from `explain.grad_cam`; where it is cold the image shows through.
-    titles, columns, colors
-        See `image_grid`.
+    titles, columns, colors : see `image_grid`
     """
     options = {"columns": columns, "colors": colors, "description": description}
     figure = image_grid(images, titles, **options)
@@ -253,8 +250,7 @@ def feature_space(points, labels, class_names, *, wrong=(), description):
     points : float array, shape (n, 2)
         Features brought down to two dimensions, for example by ``sklearn.decomposition.PCA``.
     labels : int array, shape (n,)
-    class_names : sequence of str
-        The name of each label.
+    class_names : sequence of str, the name of each label
     wrong : sequence of int
         Indices of points to ring: the mistakes of a model, as `scoring.Score.mistakes` lists them.
     """
@@ -262,7 +258,7 @@ def feature_space(points, labels, class_names, *, wrong=(), description):
     ax = figure.subplots()
     for label, name in enumerate(class_names):
         x, y = points[labels == label].T
-        style = {"color": COLORS[name], "marker": MARKERS[name], "s": 28, "linewidth": 0}
+        style = {"color": COLORS[name], "marker": _MARKERS[name], "s": 28, "linewidth": 0}
         ax.scatter(x, y, alpha=0.6, label=f"{name} ({len(x)})", **style)
     if len(wrong):
         rings = {"facecolor": "none", "edgecolor": "black", "s": 130}

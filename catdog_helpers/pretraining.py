@@ -13,7 +13,7 @@ from catdog_helpers.drawing.draw import draw
 from catdog_helpers.files.paths import atomic
 from catdog_helpers.models import DRAWN_WEIGHTS, DRAWN_WIDTH, preprocessing_layer
 from catdog_helpers.quiet_tensorflow import keras, layers
-from catdog_helpers.training import fit, set_seed
+from catdog_helpers.training import fit, set_up
 
 # Epochs on drawings of each size, in pixels: the coarse shapes come first, at half the cost.
 STAGES = {64: 6, 96: 5}
@@ -21,7 +21,7 @@ STAGES = {64: 6, 96: 5}
 DRAWN_AT = 128
 # Epochs in which the learning rate would fall to zero. Stopped at about 0.6 of its peak, a network
 # is not yet polished for its own kinds, and knows more of others.
-SCHEDULE = 24
+_SCHEDULE = 24
 
 
 def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=1200, stages=None):
@@ -45,11 +45,11 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=1200, stages=None):
     (accuracy, seconds) : tuple of float
         Validation accuracy for the kinds, 0..1, and how long the training alone took.
     """
-    set_seed(seed)
+    set_up(seed)
     images, targets = _drawings(seed, n_drawings)
     n_validation = len(targets) // 10
     batches = -(-(len(targets) - n_validation) // 32)
-    backbone, model = _trait_model(targets.shape[1], SCHEDULE * batches)
+    backbone, model = _trait_model(targets.shape[1], _SCHEDULE * batches)
     seconds = 0
     for size, epochs in (stages or STAGES).items():
         print(f"{size} pixels")

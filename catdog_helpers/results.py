@@ -1,6 +1,6 @@
 """What a run leaves: models, histories and scores. The only reader and writer of scores.json.
 
-Importing this module imports neither Keras nor pandas, so a command line can read scores fast.
+To read scores fast, importing this module imports neither Keras nor pandas.
 """
 
 import json
@@ -71,7 +71,7 @@ class History:
 class Run:
     """One run of the series: a folder, and the data, seed and image size it belongs to.
 
-    ``scores.json`` is the single truth: a model file that it does not list is no result.
+    A model file that ``scores.json`` does not list is no result.
     """
 
     folder: Path
@@ -86,17 +86,20 @@ class Run:
 
     def scores(self):
         """Return ``{model name: {"val_accuracy": ..., ...}}`` in the order of the series."""
-        models = read_scores(self.folder)["models"]
+        models = self._content()["models"]
         return {name: models[name] for name in CHAPTERS if name in models}
 
     def record(self, name, **values):
         """Add values to the scores of a model, for example ``val_accuracy=0.81``."""
-        content = read_scores(self.folder)
+        content = self._content()
         content["models"].setdefault(name, {}).update(values)
         _write_json(self.scores_file, content)
 
     def save(self, name, model, history, val_accuracy):
         """Save a trained model under a name of `CHAPTERS`, its History and accuracy, 0..1."""
+        content = self._content()
+        if content["models"].pop(name, None):  # no score of an older model beside the new one
+            _write_json(self.scores_file, content)
         save_model(model, self.folder / "models" / f"{name}.keras")
         _write_json(self.folder / "histories" / f"{name}.json", asdict(history))
         self.record(
@@ -114,6 +117,14 @@ class Run:
     def load_history(self, name):
         """Load the History that an earlier chapter saved; raises like `load_model`."""
         return History(**_read_json(self._path("histories", f"{name}.json", name)))
+
+    def _content(self):
+        if not self.scores_file.is_file():
+            raise CatdogError(
+                f"no run in {self.folder}: run chapter 01 first "
+                "(python runall.py --only 01, or its notebook)"
+            )
+        return read_scores(self.folder)
 
     def _path(self, kind, file_name, name):
         path = self.folder / kind / file_name
@@ -146,14 +157,9 @@ def open_run(run_dir, data, seed, image_size):
         If there is no run in the folder, or one of other data, seed or image size.
     """
     run = Run(resolve_run_dir(run_dir), str(data), int(seed), int(image_size))
-    if not run.scores_file.is_file():
-        raise CatdogError(
-            f"no run in {run.folder}: run chapter 01 first "
-            "(python runall.py --only 01, or its notebook)"
-        )
     stored, wanted = (
-        ", ".join(f"{name} {value}" for name, value in identity.items())
-        for identity in (_identity(read_scores(run.folder)), _identity(vars(run)))
+        ", ".join(f"{name} {value}" for name, value in _identity(values).items())
+        for values in (run._content(), vars(run))
     )
     if stored != wanted:
         raise CatdogError(
@@ -240,12 +246,12 @@ def load_model(path):
     if not path.is_file() or path.suffix != ".keras":
         raise CatdogError(f"no model file at {path}: give a .keras file that a chapter saved")
     if not zipfile.is_zipfile(path):
-        raise CatdogError(f"{path} is no model of this series: it is damaged or no .keras file")
+        raise CatdogError(f"{path} is not a model of this series: it is damaged or no .keras file")
     try:
         return keras.models.load_model(path)
-    except (KeyError, OSError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CatdogError(f"{path} is no model of this series: {reason}") from error
+    except Exception as error:  # Keras raises many kinds on damaged files
+        reason = " ".join(str(error).split())[:200]
+        raise CatdogError(f"{path} is damaged, or not a model of this series: {reason}") from error
 
 
 def _read_json(path):

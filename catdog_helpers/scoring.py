@@ -12,7 +12,7 @@ from catdog_helpers.data import CLASS_NAMES, batch_arrays
 from catdog_helpers.models import check_head
 
 # From how many percent on a prediction is called sure, and from how many it is given at all.
-SURE, LIKELY = 90, 60
+_SURE, _LIKELY = 90, 60
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,12 @@ def predict_probabilities(model, images, batch_size=8):
     Raises
     ------
     CatdogError
-        If the model does not end in logits, see `models.check_head`.
+        If the model does not end in logits (see `models.check_head`), or they are not numbers.
     """
     check_head(model)
     logits = model.predict(batch_arrays(np.asarray(images), batch_size), verbose=0)
+    if not np.isfinite(logits).all():
+        raise CatdogError(f"the predictions of '{model.name}' are not numbers: train it again")
     return softmax(logits.astype("float64"), axis=1)
 
 
@@ -114,8 +116,8 @@ def wilson_interval(n_correct, n):
 def mcnemar_p_value(first, second):
     """Return the two-sided p-value, 0..1, of the exact McNemar test of two models.
 
-    Only images on which exactly one of the two is correct say anything. If the models are
-    equally good, each of those falls to either side like a coin.
+    Only images on which exactly one is correct say anything. If the models are equally good, each
+    of those falls to either side like a coin.
 
     Raises
     ------
@@ -139,20 +141,19 @@ def mcnemar_p_value(first, second):
 def describe(probabilities):
     """Put the probabilities of one image, shape (2,), into a plain sentence.
 
-    For example ``"a cat, 97 % sure"``; below `SURE` percent it says "not sure", and below `LIKELY`
-    percent it names both classes.
+    For example ``"a cat, 97 % sure"``; below 90 % it says "not sure", and below 60 % it names both.
     """
     label = int(np.argmax(probabilities))
     percent = round(100 * float(probabilities[label]))
     predicted, other = (CLASS_NAMES[i].removesuffix("s") for i in (label, 1 - label))
-    if percent < LIKELY:
+    if percent < _LIKELY:
         return f"cannot tell: {predicted} {percent} %, {other} {100 - percent} %"
-    if percent < SURE:
+    if percent < _SURE:
         return f"probably a {predicted}, {percent} %, but not sure"
     return f"a {predicted}, {percent if percent < 100 else 'over 99'} % sure"
 
 
-def reliability(score, bins=5):
+def reliability(scored, bins=5):
     """Compare how sure a model is with how often it is correct, in equal bins of confidence.
 
     Returns
@@ -167,8 +168,8 @@ def reliability(score, bins=5):
     C. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
     inner_edges = np.linspace(0.5, 1, bins + 1)[1:-1]
-    table = pd.DataFrame({"confidence": score.confidences, "correct": score.correct})
-    groups = table.groupby(np.digitize(score.confidences, inner_edges))
+    table = pd.DataFrame({"confidence": scored.confidences, "correct": scored.correct})
+    groups = table.groupby(np.digitize(scored.confidences, inner_edges))
     rows = groups.agg(
         count=("correct", "size"), confidence=("confidence", "mean"), accuracy=("correct", "mean")
     )

@@ -1,6 +1,7 @@
 """Seeds, fitting and augmentation."""
 
 import logging
+import math
 import time
 
 from catdog_helpers import CatdogError
@@ -8,7 +9,7 @@ from catdog_helpers.data import batch_arrays
 from catdog_helpers.quiet_tensorflow import keras, tf
 from catdog_helpers.results import History
 
-# Steps of a training that TensorFlow runs in one call. Small models would else wait for Python.
+# Training steps that TensorFlow runs in one call; small models would otherwise wait for Python.
 STEPS_PER_CALL = 32
 
 
@@ -22,7 +23,7 @@ def set_up(seed):
     set_seed(seed)
     # Every model compiles its own functions; after the fifth in a notebook TensorFlow would warn.
     tf.get_logger().setLevel(logging.ERROR)
-    if len(tf.config.list_physical_devices("GPU")) > 1:
+    if len(tf.config.list_physical_devices("GPU")) > 1 and not tf.distribute.has_strategy():
         tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy())
 
 
@@ -46,14 +47,15 @@ def fit(model, train, validation, epochs, *, progress=True):
     Raises
     ------
     CatdogError
-        If the training set is empty: Keras itself would return an empty history with a warning.
+        If a set is empty, where Keras would only warn, or if the loss is not a number any more.
     """
+    for name, images in (("training", train), ("validation", validation)):
+        if len(images[0] if isinstance(images, tuple) else images) == 0:
+            raise CatdogError(f"the {name} set is empty")
     if isinstance(train, tuple):
         train = batch_arrays(train, shuffle=True)
     if isinstance(validation, tuple):
         validation = batch_arrays(validation)
-    if len(train) == 0:
-        raise CatdogError("the training set is empty: there is nothing to learn from")
     # Over several GPUs Keras 3.15 fails at the end of the data if a call has several steps.
     alone = model.distribute_strategy.num_replicas_in_sync == 1
     start = time.perf_counter()
@@ -63,7 +65,7 @@ def fit(model, train, validation, epochs, *, progress=True):
             train,
             validation_data=validation,
             epochs=epochs,
-            callbacks=[_Progress(epochs)] if progress else [],
+            callbacks=[_EpochLines(epochs, progress)],
             shuffle=False,  # a dataset does its own, and Keras would warn
             verbose=0,
         )
@@ -79,16 +81,18 @@ def _set_steps_per_call(model, n):
     model.train_function = model.test_function = None  # Keras builds them anew
 
 
-class _Progress(keras.callbacks.Callback):
-    """Prints one line at the first, the last and every fifth epoch."""
+class _EpochLines(keras.callbacks.Callback):
+    """Prints one line at the first, the last and every fifth epoch; stops at a loss of NaN."""
 
-    def __init__(self, epochs):
+    def __init__(self, epochs, shown):
         super().__init__()
-        self.epochs = epochs
+        self.epochs, self.shown = epochs, shown
 
     def on_epoch_end(self, epoch, logs=None):
         done = epoch + 1
-        if done not in (1, self.epochs) and done % 5:
+        if not math.isfinite(logs["loss"]):
+            raise CatdogError(f"epoch {done}: the loss is {logs['loss']}; lower the learning rate")
+        if not self.shown or (done not in (1, self.epochs) and done % 5):
             return
         values = {name: _exact(value) for name, value in logs.items()}
         print(

@@ -25,7 +25,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tree(tmp_path):
-    return trees.official(tmp_path / "tree", number=10)
+    return trees.official(tmp_path / "tree", n=10)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_splits_are_disjoint_and_complete_at_any_size(make, n, tmp_path):
 
 
 def test_too_few_images_are_an_error_with_the_numbers(tmp_path):
-    root = trees.official(tmp_path / "t", number=1)
+    root = trees.official(tmp_path / "t", n=1)
     with pytest.raises(CatdogError, match="validation/cats has 1 cat, too few for validation"):
         data.load_splits(root)
 
@@ -122,7 +122,7 @@ def test_the_source_photos_is_the_archive_that_the_address_names(tree, tmp_path,
 
 def test_the_source_sample_is_drawn_into_the_cache(cache, monkeypatch):
     def draw(folder, seed):
-        assert seed == 0
+        assert (seed, folder.name) == (0, f"sample-{sample.code_hash()}")
         return folder if folder.exists() else trees.official(folder)
 
     monkeypatch.setattr(sample, "make_sample", draw)
@@ -381,15 +381,18 @@ def test_a_bad_file_ends_the_dataset_with_its_name(splits):
 
 
 def test_free_memory_is_what_the_system_says(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "_CGROUP", tmp_path / "none")
+    monkeypatch.setattr(data, "_OWN_CGROUP", tmp_path / "none")
     assert 0 < data.free_memory() <= data.psutil.virtual_memory().total
 
 
 @pytest.mark.parametrize(("limit", "free"), [("5000", 3000), ("max", None), ("9" * 20, None)])
 def test_free_memory_keeps_to_the_limit_of_a_container(limit, free, monkeypatch, tmp_path):
-    trees.put(tmp_path / "memory.max", limit.encode())
-    trees.put(tmp_path / "memory.stat", b"anon 2000\nfile 3000\n")
-    monkeypatch.setattr(data, "_CGROUP", tmp_path)
+    group = tmp_path / "system.slice" / "a.scope"
+    trees.put(group / "memory.max", limit.encode())
+    trees.put(group / "memory.stat", b"anon 2000\nfile 3000\n")
+    own = trees.put(tmp_path / "own", b"1:name=systemd:/\n0::/system.slice/a.scope\n")
+    monkeypatch.setattr(data, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(data, "_OWN_CGROUP", own)
     available = data.psutil.virtual_memory()._replace(available=10**9)
     monkeypatch.setattr(data.psutil, "virtual_memory", lambda: available)
     assert data.free_memory() == (free or 10**9)

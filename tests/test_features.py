@@ -50,7 +50,7 @@ def test_a_feature_extractor_keeps_the_weights_of_its_moment(monkeypatch):
 
 @posix_only
 def test_two_workers_extract_what_one_process_does_even_if_one_is_lost(tmp_path, executor):
-    tree = trees.official(tmp_path / "tree", number=4)
+    tree = trees.official(tmp_path / "tree", n=4)
     files = tuple(sorted(tree.glob("*/*/*.jpg")))
     split = data.Split("train", files, np.zeros(len(files), "int32"))
     alone = features.extract_features_of_files(split, "drawn", 32, chunk_size=4)

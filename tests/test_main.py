@@ -118,7 +118,7 @@ def test_a_model_that_is_not_ours_is_refused_in_one_line(photos, capsys):
     assert "no .keras file" in refusal("text.keras", capsys)
     with zipfile.ZipFile("other.keras", "w") as archive:
         archive.writestr("readme.txt", "no model")
-    assert "no model of this series" in refusal("other.keras", capsys)
+    assert "not a model of this series" in refusal("other.keras", capsys)
     assert "no model file" in refusal("missing.keras", capsys)
 
 
@@ -188,3 +188,9 @@ def test_predict_names_a_missing_model(tmp_path, capsys):
     photo = str(tmp_path / "pet.jpg")
     assert command_line.main(["predict", photo, "--model", str(tmp_path / "no.keras")]) == 1
     assert "no.keras" in capsys.readouterr().err
+
+
+def test_pretrain_never_takes_an_empty_name_for_the_weights_of_the_package(monkeypatch, capsys):
+    monkeypatch.setattr(pretraining, "pretrain", lambda *_, **__: pytest.fail("trained"))
+    assert command_line.main(["pretrain", "--to", ""]) == 1
+    assert "end it in .weights.h5" in capsys.readouterr().err

@@ -201,7 +201,7 @@ def test_the_default_weights_fit_the_source(monkeypatch):
     assert models.default_weights("photos") == "mine.h5"
 
 
-def test_a_saved_model_gives_the_same_answers(tmp_path):
+def test_a_saved_model_gives_the_same_predictions(tmp_path):
     model = models.build_small_network(SIZE, front=[models.preprocessing_layer()])
     images = black_and_white()
     results.save_model(model, tmp_path / "model.keras")
@@ -209,3 +209,17 @@ def test_a_saved_model_gives_the_same_answers(tmp_path):
     np.testing.assert_allclose(
         loaded.predict_on_batch(images), model.predict_on_batch(images), atol=1e-5
     )
+
+
+def test_a_forward_hook_sees_inputs_and_outputs_and_leaves_no_trace():
+    layer, calls = layers.Dense(2), []
+    with (
+        pytest.raises(ValueError, match="stop"),
+        models.forward_hook(layer, lambda *c: calls.append(c)),
+    ):
+        outputs = layer(np.ones((1, 3)))
+        raise ValueError("stop")
+    assert "call" not in vars(layer)
+    ((inputs, seen),) = calls
+    np.testing.assert_array_equal(inputs, np.ones((1, 3)))
+    np.testing.assert_array_equal(seen, outputs)

@@ -172,3 +172,10 @@ def test_every_figure_can_be_stored():
 @pytest.mark.parametrize("name", ["cats", "dogs", "train", "validation"])
 def test_every_role_has_a_color(name):
     assert plots.COLORS[name].startswith("#")
+
+
+def test_titles_are_shown_as_they_are_whatever_a_file_is_called():
+    name = "ca$$idy $x$ \\frac{.jpg"
+    figure = plots.image_grid(np.zeros((1, 8, 8, 3), "uint8"), [name], description="A square.")
+    figure._repr_mimebundle_()
+    assert figure.axes[0].get_title() == name

@@ -96,7 +96,7 @@ def test_only_keras_files(tmp_path, model):
 def test_a_file_that_is_no_model_is_named(tmp_path):
     path = tmp_path / "mine.keras"
     path.write_text("hello", encoding="utf-8")
-    with pytest.raises(CatdogError, match=r"mine\.keras is no model of this series"):
+    with pytest.raises(CatdogError, match=r"mine\.keras is not a model of this series"):
         results.load_model(path)
     with pytest.raises(CatdogError, match="no model file"):
         results.load_model(tmp_path / "nothing.keras")
@@ -139,9 +139,36 @@ def test_without_scores_the_table_is_empty(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", "{}", '{"models": []}', '{"models": {"first": {"epochs": "x"}}}']
+    "content", ["{", "{\n", "[]", "{}", '{"models": []}', '{"models": {"first": {"epochs": "x"}}}']
 )
 def test_damaged_scores_are_one_line_that_names_the_file(run, content):
     run.scores_file.write_text(content, encoding="utf-8")
     with pytest.raises(CatdogError, match=r"\A\S+scores\.json is damaged \(.*\): move it away.*\Z"):
         results.score_table(run.folder)
+
+
+def test_a_newly_saved_model_has_no_score_of_an_older_one(run, model):
+    run.save("first", model, HISTORY, 0.75)
+    run.record("first", test_accuracy=0.7, test_interval=[0.6, 0.8])
+    run.save("first", model, HISTORY, 0.55)
+    assert run.scores()["first"].keys() == {"val_accuracy", "parameters", "epochs", "train_seconds"}
+    assert run.scores()["first"]["val_accuracy"] == 0.55
+
+
+@pytest.mark.parametrize("position", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_damaged_model_file_is_one_line(run, model, position):
+    run.save("first", model, HISTORY, 0.75)
+    path = run.folder / "models" / "first.keras"
+    content = bytearray(path.read_bytes())
+    content[int(position * len(content))] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(CatdogError, match=r"\A\S+first\.keras is damaged, or not a model.*\Z"):
+        run.load_model("first")
+
+
+def test_scores_that_vanished_are_not_begun_anew_without_their_identity(run, model):
+    run.scores_file.unlink()
+    for act in (run.scores, lambda: run.record("first", val_accuracy=1)):
+        with pytest.raises(CatdogError, match=r"no run in .*run chapter 01 first"):
+            act()
+    assert not run.scores_file.exists()

@@ -165,3 +165,11 @@ def test_reliability_counts_confidence_and_accuracy_of_each_bin():
     assert table["accuracy"].tolist() == pytest.approx([1 / 2, 0, 1, 3 / 4])
     low, high = scoring.wilson_interval(3, 4)
     assert table[["low", "high"]].iloc[3].tolist() == pytest.approx([low, high])
+
+
+def test_predictions_that_are_no_numbers_are_refused(images):
+    network = [keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2)]
+    model = keras.Sequential(network, name="broken")
+    model.set_weights([weight * np.nan for weight in model.get_weights()])
+    with pytest.raises(CatdogError, match="the predictions of 'broken' are not numbers"):
+        scoring.score(model, [images])

@@ -1,4 +1,4 @@
-"""All six chapters on a handful of images: what they leave is complete, repeatable and right.
+"""All six chapters on a handful of images: what they leave is complete, repeatable and correct.
 
 The backbone is cut short and has random weights: nothing here asks how good a model is.
 """
@@ -122,12 +122,12 @@ def measure_statistics(backbone):
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory):
+def image_folder(tmp_path_factory):
     """Dark cats, bright dogs, of the very size that the models take; 20 of them for the test."""
     folder = tmp_path_factory.mktemp("images")
-    for part, number in (("train", 16), ("validation", 50)):
+    for part, n in (("train", 16), ("validation", 50)):
         for name, level in (("cat", 90), ("dog", 140)):
-            for i in range(number):
+            for i in range(n):
                 path = folder / part / f"{name}s" / f"{name}.{i}.jpg"
                 trees.put(path, trees.encoded(trees.image(level, f"{part} {path.name}", SIZE)))
     return folder
@@ -151,8 +151,8 @@ def patch(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def scored_split(images):
-    return data.load_splits(images)[2]
+def scored_split(image_folder):
+    return data.load_splits(image_folder)[2]
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def predictions():
 
 
 @pytest.fixture(scope="module")
-def run_dir(images, scored_split, predictions, patch, tmp_path_factory):
+def run_dir(image_folder, scored_split, predictions, patch, tmp_path_factory):
     """One run of the whole series, every code cell of every chapter."""
     images, save = data.load_images(scored_split, SIZE), results.save_model
 
@@ -172,7 +172,7 @@ def run_dir(images, scored_split, predictions, patch, tmp_path_factory):
 
     with patch.context() as noted:
         noted.setattr(results, "save_model", save_and_ask)
-        return run_series(images, tmp_path_factory.mktemp("run"), 0, all_cells=True)
+        return run_series(image_folder, tmp_path_factory.mktemp("run"), 0, all_cells=True)
 
 
 @pytest.fixture(scope="module")
@@ -185,9 +185,9 @@ def fresh(run_dir, scored_split):
     return json.loads(done.stdout)
 
 
-def test_the_run_holds_what_the_contract_says(run_dir, images, fresh):
+def test_a_run_holds_every_model_history_and_score(run_dir, image_folder, fresh):
     scores = json.loads((run_dir / "scores.json").read_text())
-    assert {key: scores[key] for key in ("data", "seed")} == {"data": str(images), "seed": 0}
+    assert {key: scores[key] for key in ("data", "seed")} == {"data": str(image_folder), "seed": 0}
     assert list(scores["models"]) == list(results.CHAPTERS)
     for name, values in scores["models"].items():
         low, high = values.pop("test_interval")
@@ -227,18 +227,18 @@ def test_fine_tuning_moved_the_convolutions_above_the_cut_and_nothing_else(fresh
     assert wrong == []
 
 
-def test_one_seed_repeats_the_run(run_dir, images, patch, tmp_path):
-    again = run_series(images, tmp_path, 0)
+def test_one_seed_repeats_the_run(run_dir, image_folder, patch, tmp_path):
+    again = run_series(image_folder, tmp_path, 0)
     assert recorded(again) == recorded(run_dir)
 
 
-def test_another_seed_gives_another_run(run_dir, images, tmp_path):
-    other = run_series(images, tmp_path, 1, CHAPTERS[:2])
+def test_another_seed_gives_another_run(run_dir, image_folder, tmp_path):
+    other = run_series(image_folder, tmp_path, 1, CHAPTERS[:2])
     assert recorded(other)[1]["first"] != recorded(run_dir)[1]["first"]
 
 
 def test_a_chapter_goes_on_without_bad_files_only_when_told(tmp_path, capsys):
-    folder = trees.official(tmp_path / "images", number=8)
+    folder = trees.official(tmp_path / "images", n=8)
     trees.put(folder / "train/cats/cat.t0.jpg", trees.TRUNCATED)
     with pytest.raises(CatdogError, match="SKIP_BAD_FILES = True"):
         run_series(folder, tmp_path / "run", 0, CHAPTERS[:1])

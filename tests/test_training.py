@@ -173,3 +173,34 @@ def test_two_devices_train_as_one_does():
     assert (one, two) == (1, 2)
     np.testing.assert_allclose(mirrored, losses, rtol=1e-4)
     assert losses[2] < losses[0]  # it learns at all
+
+
+def test_a_loss_that_is_no_number_ends_the_training_at_once(labeled):
+    network = [keras.Input((SIZE, SIZE, 3)), layers.Flatten(), layers.Dense(2)]
+    model = models.compile_classifier(keras.Sequential(network), keras.optimizers.SGD(1e30))
+    with pytest.raises(
+        CatdogError, match=r"epoch \d: the loss is (nan|inf); lower the learning rate"
+    ):
+        training.fit(model, labeled, labeled, epochs=3, progress=False)
+    assert model.steps_per_execution == 1
+
+
+@pytest.mark.parametrize("empty", ["training", "validation"])
+def test_empty_arrays_are_an_error_before_tensorflow_sees_them(labeled, empty):
+    sets = {"training": labeled, "validation": labeled}
+    sets[empty] = tuple(array[:0] for array in labeled)
+    with pytest.raises(CatdogError, match=f"the {empty} set is empty"):
+        training.fit(models.build_small_network(SIZE), *sets.values(), epochs=1)
+
+
+def test_set_up_seeds_and_uses_several_gpus_once(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * 2)
+    monkeypatch.setattr(tf.distribute, "experimental_set_strategy", chosen.append)
+    monkeypatch.setattr(tf.distribute, "has_strategy", lambda: bool(chosen))
+    values = []
+    for _ in range(2):  # a cell that is run twice
+        training.set_up(3)
+        values.append(np.random.random())
+    assert values[0] == values[1]
+    assert [type(strategy) for strategy in chosen] == [tf.distribute.MirroredStrategy]

@@ -37,24 +37,24 @@ def saved(path, frame, kind, **options):
     return put(path, encoded(frame, kind, **options))
 
 
-def official(root, number=5):
-    """Write ``number`` images for each class of train/ and validation/."""
+def official(root, n=5):
+    """Write ``n`` images for each class of train/ and validation/."""
     for part in ("train", "validation"):
         for name, level in (("cat", 30), ("dog", 220)):
-            for i in range(number):
+            for i in range(n):
                 put(Path(root, part, f"{name}s", f"{name}.{part[0]}{i}.jpg"), level=level)
     return Path(root)
 
 
-def kaggle(root, number=10):
-    for i in range(number):
+def kaggle(root, n=10):
+    for i in range(n):
         put(Path(root, f"cat.{i}.jpg"))
         put(Path(root, f"dog.{i}.jpg"), level=220)
     return Path(root)
 
 
-def asirra(root, number=10):
-    for i in range(number):
+def asirra(root, n=10):
+    for i in range(n):
         put(Path(root, "PetImages", "Cat", f"{i}.jpg"))
         put(Path(root, "PetImages", "Dog", f"{i}.jpg"), level=220)
     return Path(root)

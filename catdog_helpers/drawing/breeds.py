@@ -192,7 +192,7 @@ _OTHERS = {
         eye_shape="round", pupil="round", mouth="teeth", tail="bushy",
         fur_color={"rust": 3, "ginger": 1, "gray": 1}, coat={"solid": 1, "tuxedo": 2}),
 }
-# What depends on the seed alone, unless another animal has its own coat or pose.
+# What depends on the seed alone, unless another animal has its own coat, colors or pose.
 _SHARED = dict(
     coat={
         "solid": 4, "tabby": 2, "brindle": 1, "spotted": 1, "tortoiseshell": 1, "calico": 2,
@@ -240,7 +240,7 @@ class Traits:
     horns, ears, nose, eye_shape, pupil, whiskers, mouth, tail, fur : str
         Shapes; the outlines are in ``parts``.
     ear_size, ear_spread, head_width : float
-        In shares of the usual.
+        Relative to the usual size.
     cheeks, muzzle_width, nose_size, eye_size, eye_spacing, eye_height : float
         In half heads.
     muzzle_length : float

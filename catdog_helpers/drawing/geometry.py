@@ -149,7 +149,7 @@ def box(left, top, right, bottom):
 
 
 def ribbon(spine, start, end):
-    """Widen a line to a band with a pointed tip.
+    """Widen a line to a band with a rounded tip.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class Report:
 
     @property
     def notes(self):
-        """What is as it should not be, and harmless: tuple of Problem."""
+        """What is unusual, but harmless: tuple of Problem."""
         return tuple(problem for problem in self.problems if problem.grade == "note")
 
     def to_json(self):

@@ -128,7 +128,7 @@ def _network_reason(error):
     reasons = {
         exceptions.ProxyError: "the proxy does not answer",
         exceptions.SSLError: "the server's certificate cannot be verified",
-        exceptions.ChunkedEncodingError: "the connection broke off half-way",
+        exceptions.ChunkedEncodingError: "the connection broke off halfway",
         exceptions.ConnectionError: "no connection (is this computer offline?)",
     }
     return next((text for kind, text in reasons.items() if isinstance(error, kind)), str(error))

@@ -133,7 +133,7 @@ def inspect_image(path):
 def _opened(path):
     """Open a file for the decoder; what goes wrong is a ValueError that says why."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would make us wait for ever
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would make us wait forever
             raise ValueError("cannot be read: not a regular file")
         with open(path, "rb") as file:
             head = file.read(64)
@@ -151,9 +151,9 @@ def _opened(path):
 
 def _decode(file, image_size=None, formats=FORMATS):
     """Decode an open file; see `read_image`."""
-    # Pillow warns of damaged EXIF blocks, which some of the Asirra photos have, and of huge
-    # images, which are an error below. Decoding runs in threads, where `warnings.catch_warnings`
-    # is not safe: the filters stay, before a -W error that is meant for others.
+    # Pillow warns of damaged EXIF blocks, which some of the Asirra photos have, of transparency,
+    # which is dropped, and of huge images, an error below. Decoding runs in threads, where
+    # `warnings.catch_warnings` is not safe: the filters stay, before a -W error meant for others.
     for category in (UserWarning, Image.DecompressionBombWarning):
         if ("ignore", None, category, _PILLOW, 0) not in warnings.filters:
             warnings.filterwarnings("ignore", category=category, module=_PILLOW.pattern)

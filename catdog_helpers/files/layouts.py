@@ -1,4 +1,10 @@
-"""Which files of a folder are images, of which class, and in which split."""
+"""Which files of a folder are images, of which class, and in which split.
+
+There are three layouts: the official one, ``{train,validation}/{cats,dogs}``; Kaggle's,
+``cat.0.jpg`` and ``dog.0.jpg`` in one folder; Asirra's, ``PetImages/{Cat,Dog}``. In the first,
+``train/`` is for training, every fifth file of each class of ``validation/``, by name, is for the
+test, and the rest is for validation. In the others it is 70, 20 and 10 in a hundred.
+"""
 
 import contextlib
 import os
@@ -198,8 +204,9 @@ class _Listing:
         for label, kind in enumerate(_NOUNS):
             self.add_images(self.root, by_kind[kind], label, _SPLIT_RULES["all"])
         if by_kind[None]:
-            unnamed = counted(len(by_kind[None]), "image")
-            self.report("warning", self.root, f"has {unnamed} not named cat.N or dog.N (not used)")
+            n = len(by_kind[None])
+            text = f"{counted(n, 'image')} {'is' if n == 1 else 'are'} not named cat.N or dog.N"
+            self.report("warning", self.root, f"{text} (not used)")
 
     def read_folder(self, folder):
         """Return folders and images, sorted by name; count what is neither."""

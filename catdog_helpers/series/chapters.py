@@ -1,7 +1,7 @@
 """The chapters of the series: notebooks, each with one cell of parameters."""
 
+import ast
 import re
-import symtable
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,8 +106,10 @@ def _read_chapter(path):
         )
     # papermill.inspect_notebook would skip a line with two equals signs, in a comment too.
     try:
-        symbols = symtable.symtable(cells[tagged[0]].source, path.name, "exec").get_symbols()
+        statements = ast.parse(cells[tagged[0]].source).body
     except SyntaxError as error:
         raise CatdogError(f"{path.name}: the 'parameters' cell is not Python: {error}") from None
-    names = tuple(symbol.get_name() for symbol in symbols if symbol.is_assigned())
+    assignments = [each for each in statements if isinstance(each, ast.Assign | ast.AnnAssign)]
+    targets = [t for each in assignments for t in getattr(each, "targets", None) or [each.target]]
+    names = tuple(target.id for target in targets if isinstance(target, ast.Name))
     return Chapter(path, len(cells), tagged[0], names)

@@ -33,8 +33,9 @@ def main(arguments=None, project=None):
     """
     options = _parse(arguments, project or Path.cwd())
     for stream in (sys.stdout, sys.stderr):
-        # A console with a small character set must not end a run.
-        stream.reconfigure(errors="backslashreplace")
+        # A console with a small character set must not end a run; Jupyter's has no such method.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with _signals_interrupt(), warnings.catch_warnings():
             # Those of papermill and its like say nothing about the chapters.
@@ -119,16 +120,17 @@ def _signals_interrupt():
 
 
 def _run(options):
+    chapters = read_chapters(options.notebooks.resolve(), options.only)
+    run_dir = (options.out or options.project / "runs" / "latest").resolve()
+    parameters = _parameters(options, chapters, run_dir)
+    # Slow to import, so after all that wrong usage could be told without it.
     from catdog_helpers import results
     from catdog_helpers.series import execution, stored_outputs
 
     timeout = options.timeout or execution.TIMEOUT
-    chapters = read_chapters(options.notebooks.resolve(), options.only)
     if options.update:
         stored_outputs.update(chapters, options.project / "runs" / "update", timeout)
         return
-    run_dir = (options.out or options.project / "runs" / "latest").resolve()
-    parameters = _parameters(options, chapters, run_dir)
     if options.seeds:
         _run_seeds(options, chapters, run_dir, parameters, timeout)
         return

@@ -1,7 +1,7 @@
 """Run chapters in order with papermill, and trust only what was seen to run.
 
 A chapter is executed into ``*.incomplete.ipynb`` and gets its name when it has passed. Whatever
-stops it ends the whole run, with one line that `_why` words: an error in a cell, the time
+stops it ends the whole run, with one line that `_why` writes: an error in a cell, the time
 limit, a kernel that died. papermill returns normally after ``exit`` and leaves out cells with
 certain tags, so `_Progress.cell_executed` and `_Progress.check_all_ran` look for these.
 """
@@ -31,12 +31,13 @@ _OUTPUT_LIMIT = 10_000_000
 _INCOMPLETE = ".incomplete.ipynb"
 
 
-def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, environment=None):
+def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, *, environment=None, finished=None):
     """Run chapters one after the other and stop at the first that fails.
 
     Each gets those of the parameters, a dict of values by name, that it has; without any it runs
     as it stands. `timeout` is in seconds for one cell; the kernels get the variables of
-    `environment` too. Executed copies go to the folder ``notebooks`` in `run_dir`.
+    `environment` too. Executed copies go to the folder ``notebooks`` in `run_dir`; `finished` is
+    called with each chapter that has passed.
 
     Raises
     ------
@@ -62,6 +63,8 @@ def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, environment=None)
         raise UsageError(f"--out: cannot write in {folder}: {reason(error)}") from None
     for chapter, executed in zip(chapters, copies, strict=True):
         _run_chapter(chapter, executed, chapter.own(parameters), timeout, environment)
+        if finished is not None:
+            finished(chapter)
 
 
 def _run_chapter(chapter, executed, parameters, timeout, environment):

@@ -1,6 +1,7 @@
 """PDFs of the handouts, printed by one browser without a window."""
 
 import asyncio
+import os
 import shutil
 import threading
 
@@ -57,9 +58,12 @@ async def _print(browser, pages):
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     step = "did not start"
     try:
+        # Chromium's sandbox refuses to start as root.
+        root = hasattr(os, "geteuid") and os.geteuid() == 0
+        options = {"timeout": TIMEOUT * 1000, "chromium_sandbox": not root}
         async with (
             async_playwright() as driver,
-            await driver.chromium.launch(executable_path=browser, timeout=TIMEOUT * 1000) as window,
+            await driver.chromium.launch(executable_path=browser, **options) as window,
         ):
             async with asyncio.timeout(TIMEOUT):
                 tab = await window.new_page()

@@ -28,8 +28,8 @@ def update(chapters, root, timeout=TIMEOUT):
     CatdogError
         If a chapter failed; it and those after it stay as they were.
     """
-    for chapter in chapters:
-        run_series([chapter], root, {}, timeout, {"CATDOG_ROOT": str(root)})
+
+    def store(chapter):
         executed, _ = executed_copy(chapter, root)
         notebook = read_notebook(chapter.path)
         notebook.metadata = nbformat.from_dict(METADATA)
@@ -41,6 +41,9 @@ def update(chapters, root, timeout=TIMEOUT):
                 cell.metadata["source_hash"] = source_hash(cell.source)
         with atomic(chapter.path) as new, open(new, "w", encoding="utf-8", newline="\n") as file:
             nbformat.write(notebook, file)
+
+    environment = {"CATDOG_ROOT": str(root)}
+    run_series(chapters, root, {}, timeout, environment=environment, finished=store)
 
 
 def source_hash(source):

@@ -20,7 +20,7 @@ SCRIPT = Path(benchmark.__file__)
 
 @pytest.fixture
 def options(tmp_path):
-    trees.official(tmp_path / "photos", number=3)
+    trees.official(tmp_path / "photos", n=3)
     (tmp_path / "weights").touch()
     return {"--photos": str(tmp_path / "photos"), "--weights": str(tmp_path / "weights")}
 
@@ -132,7 +132,7 @@ def test_bad_input_is_one_line_and_exit_code_2(options, changed, message, capsys
 
 
 def test_other_layouts_are_refused(options, tmp_path, capsys):
-    options["--photos"] = str(trees.kaggle(tmp_path / "kaggle", number=3))
+    options["--photos"] = str(trees.kaggle(tmp_path / "kaggle", n=3))
     assert benchmark.main(words(options)) == 2
     assert "has the Kaggle layout; give the official one" in capsys.readouterr().err
 

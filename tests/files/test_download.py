@@ -129,7 +129,7 @@ def assert_says_how_to_get_on(error):
 
 
 FAILURES = {
-    "cut": "the connection broke off half-way",
+    "cut": "the connection broke off halfway",
     "too_short": "no whole zip archive",
     "no_length": "no whole zip archive",
     "other_bytes": "incomplete or corrupt: the checksum of its member",
@@ -280,3 +280,10 @@ def test_checks_and_downloads_import_neither_tensorflow_nor_pandas():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_local_copy_is_verified(archive, tmp_path):
+    with pytest.raises(CatdogError, match="bytes, expected 7"):
+        download.fetch(archive, size=7)
+    with pytest.raises(CatdogError, match=r"cannot read the archive .*none.zip"):
+        download.fetch(tmp_path / "none.zip")

@@ -154,7 +154,7 @@ def test_the_exif_orientation_is_applied_at_any_size(orientation, red, tmp_path)
 def test_images_with_a_damaged_exif_block_are_decoded_without_a_warning(tmp_path):
     content = trees.red_left(6)
     start = content.index(b"Exif\0\0") + 6
-    tree = trees.kaggle(tmp_path / "t", number=3)
+    tree = trees.kaggle(tmp_path / "t", n=3)
     damaged = []
     for position in range(start, start + 26):
         changed = content[:position] + b"\xff" + content[position + 1 :]

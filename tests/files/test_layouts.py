@@ -36,7 +36,7 @@ def test_the_asirra_layout(folder, tmp_path):
 
 
 def test_the_test_split_is_every_fifth_validation_file_by_name(tmp_path):
-    images, _ = list_images(*find_layout(trees.official(tmp_path / "t", number=12)))
+    images, _ = list_images(*find_layout(trees.official(tmp_path / "t", n=12)))
     cats = [i for i in images if i.path.parent.parent.name == "validation" and i.label == 0]
     names = [image.path.name for image in cats]
     assert names == sorted(names)
@@ -185,17 +185,17 @@ def test_a_missing_class_and_flat_folders(tree):
 
 
 def test_too_few_images_for_three_splits(tmp_path):
-    one = trees.official(tmp_path / "one", number=1)
+    one = trees.official(tmp_path / "one", n=1)
     assert problems(one, "error") == [
         "validation/cats has 1 cat, too few for validation",
         "validation/dogs has 1 dog, too few for validation",
     ]
-    assert problems(trees.official(tmp_path / "two", number=2), "error") == []
-    assert problems(trees.kaggle(tmp_path / "k2", number=2), "error") == [
+    assert problems(trees.official(tmp_path / "two", n=2), "error") == []
+    assert problems(trees.kaggle(tmp_path / "k2", n=2), "error") == [
         "has 2 cats, too few for train",
         "has 2 dogs, too few for train",
     ]
-    assert problems(trees.kaggle(tmp_path / "k3", number=3), "error") == []
+    assert problems(trees.kaggle(tmp_path / "k3", n=3), "error") == []
 
 
 def test_extreme_imbalance_is_a_warning(tree):
@@ -221,7 +221,7 @@ def test_images_without_a_label_in_the_kaggle_layout_are_a_warning(tmp_path):
     root = trees.kaggle(tmp_path / "t")
     trees.put(root / "1.jpg")
     trees.put(root / "catalogue.jpg")
-    assert problems(root, "warning") == ["has 2 images not named cat.N or dog.N (not used)"]
+    assert problems(root, "warning") == ["2 images are not named cat.N or dog.N (not used)"]
 
 
 def test_a_class_folder_may_be_a_link(tree):
@@ -233,6 +233,7 @@ def test_a_class_folder_may_be_a_link(tree):
 def test_links_in_circles(tree):
     trees.link(tree / "train" / "cats" / "circle", tree / "train")
     assert "cats/circle is a folder inside a class" in problems(tree, "warning")[0]
+    assert len(list_images(*find_layout(tree))[0]) == 20  # nothing from inside it
     outside = tree.parent / "outside"
     (outside / "sub").mkdir(parents=True)
     trees.link(outside / "sub" / "circle", outside)

@@ -29,7 +29,7 @@ def test_a_file_appears_complete_and_replaces_the_old_one(tmp_path):
     target = tmp_path / "new" / "model.keras"
     for content in ("first", "second"):
         with paths.atomic(target) as part:
-            assert part.name == target.name
+            assert part.name == target.name and target.parent in part.parents
             part.write_text(content)
             assert not target.exists() or target.read_text() == "first"
         assert target.read_text() == content

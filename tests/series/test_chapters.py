@@ -39,6 +39,7 @@ def test_an_unknown_chapter_lists_the_known_ones(only, tmp_path):
     [
         b'{"cells": [',
         b"\xff\xfe",
+        b'{"cells": 3}',
         b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {},'
         b' "cells": [{"id": "a", "cell_type": "poem", "metadata": {}}]}',
     ],

@@ -1,5 +1,6 @@
 """Options, exit codes and messages of ``runall.py``."""
 
+import io
 import os
 import signal
 import subprocess
@@ -9,13 +10,16 @@ import time
 import psutil
 import pytest
 
+from catdog_helpers.series import command_line
 from notebooks import PROJECT, SEEDED, run, write_notebook
 
 WRONG_USAGE = {
     "parameter": (["-p", "epoch=3"], ["'epoch'", "did you mean EPOCHS?", "Valid: EPOCHS, SEED"]),
     "parameter without value": (["-p", "EPOCHS"], ["NAME=VALUE"]),
     "parameter with an option": (["-p", "DATA=photos"], ["--data"]),
+    "parameter like none": (["-p", "WIDTH=3"], ["'WIDTH'", "Valid: EPOCHS, SEED"]),
     "data": (["--data", "phots"], ["phots", "sample or photos"]),
+    "weights": (["--weights", "imagnet"], ["imagnet", "imagenet or drawn"]),
     "notebooks": (["--notebooks", "nowhere"], ["no notebooks in", "--notebooks"]),
     "seeds from no number": (["--seeds", "2", "-p", "SEED=x"], ["SEED", "'x'"]),
     "seeds below 0": (["--seeds", "2", "-p", "SEED=-1"], ["SEED", "-1"]),
@@ -39,7 +43,16 @@ def test_wrong_usage_is_one_line_with_what_is_valid(name, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "options",
-    ["--seed=1", "--timeout=0", "--seeds=1", "--seeds=2 --handouts", "--cluster=a", "--update -pA"],
+    [
+        "--seed=1",
+        "--timeout=0",
+        "--seeds=1",
+        "--seeds=2 --handouts",
+        "--cluster=a",
+        "--update -pA",
+        "--update --seeds=2",
+        "--update --handouts",
+    ],
 )
 def test_unknown_or_contradicting_options_list_the_valid_ones(options, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -135,3 +148,10 @@ def test_handouts_keep_the_folder_of_a_user_before_any_chapter_runs(tmp_path, ca
     assert line.startswith(f"error: --handouts: {notes} is not as a run made it")
     assert notes.read_text() == "mine"
     assert [path.name for path in (tmp_path / "runs" / "latest").iterdir()] == ["handouts"]
+
+
+def test_a_stream_without_reconfigure_as_in_jupyter_will_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert command_line.main(["--notebooks", str(tmp_path)], project=tmp_path) == 2
+    assert "no notebooks" in sys.stderr.getvalue()

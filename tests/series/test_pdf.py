@@ -34,7 +34,6 @@ def test_a_page_that_never_ends_meets_the_time_limit(tmp_path, monkeypatch):
     assert "failed on a.html (TimeoutError)" in pdf.print_pdfs(tmp_path)
 
 
-@needs_browser
 def test_a_browser_that_does_not_start_is_named_on_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(pdf, "find_browser", lambda: sys.executable)  # knows no such options
     remark = pdf.print_pdfs(tmp_path)
