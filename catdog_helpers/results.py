@@ -214,6 +214,7 @@ def score_table(run_dir):
     import pandas as pd
 
     models = read_scores(run_dir)["models"]
+    models = {name: models[name] for name in [*CHAPTERS, *models] if name in models}
     try:
         table = pd.DataFrame.from_dict(models, orient="index")
         formats = {name: form for name, form in _FORMATS.items() if name in table}
