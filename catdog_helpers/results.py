@@ -263,7 +263,6 @@ def _read_json(path):
 
 
 def _damaged(path, reason):
-    reason = " ".join(str(reason).split())
     return CatdogError(f"{path} is damaged ({reason}): move it away and run chapter 01 again")
 
 
