@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from catdog_helpers import CatdogError
+from catdog_helpers.files.paths import escape_what_streams_cannot_show
 
 
 def main(arguments=None):
@@ -13,6 +14,7 @@ def main(arguments=None):
     0 means all well, 1 that a check failed or a file is bad, 2 wrong usage.
     """
     options = _parser().parse_args(arguments)
+    escape_what_streams_cannot_show()
     try:
         return options.command(options)
     except (CatdogError, ValueError) as error:

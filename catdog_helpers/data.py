@@ -101,6 +101,11 @@ def load_splits(source, *, skip=False):
     return tuple(_split(name, images, bad) for name in SPLIT_NAMES)
 
 
+def splits_of(run):
+    """List the files of a run, see `load_splits`, by what chapter 1 began it with."""
+    return load_splits(run.data, skip=run.skip_bad_files)
+
+
 def _locate(source):
     """Return the folder or archive that a source names."""
     if source == "photos":

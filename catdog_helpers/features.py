@@ -8,7 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from catdog_helpers import muted_stderr
 from catdog_helpers.data import IMAGE_SIZE, load_images
-from catdog_helpers.models import build_backbone
+from catdog_helpers.models import build_backbone, split_backbone
 from catdog_helpers.quiet_tensorflow import keras, layers, tf
 
 
@@ -44,6 +44,32 @@ def feature_extractor(model):
             interpreter.invoke()
             outputs[i] = interpreter.get_tensor(result["index"])[0]
         return outputs
+
+    return extract
+
+
+def backbone_extractor(backbone):
+    """Return a function that runs images through a backbone and keeps what fine-tuning needs.
+
+    Parameters
+    ----------
+    backbone : keras.Model
+        From `models.build_backbone`.
+
+    Returns
+    -------
+    callable
+        From images (n, size, size, 3), values 0..255, to two float32 arrays: the activations at
+        the cut of `models.split_backbone`, (n, height, width, channels), and the features,
+        (n, features), each the mean of a feature map over all places.
+    """
+    lower, upper = split_backbone(backbone)
+    extract_activations = feature_extractor(lower)
+    extract_features = feature_extractor(keras.Sequential([upper, layers.GlobalAveragePooling2D()]))
+
+    def extract(images):
+        activations = extract_activations(images)
+        return activations, extract_features(activations)
 
     return extract
 

@@ -23,12 +23,15 @@ COLORS = {
     "goal": "#CC79A7",
     "model": "#333333",
 }
+_LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#333333")
 _MARKERS = {"cats": "o", "dogs": "^"}
 # Percent as in the text of the series, with a space: 95 %.
 _PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
 # The figures of a text column. On a phone they shrink to half of it: type of 10 points is then as
 # high as 8 pixels, which can still be read.
 _WIDTH = 6.4  # inches
+# Under a map of heat an image is gray, by Rec. 601's weights of red, green and blue, and paler.
+_LUMINANCE, _PALE = (0.299, 0.587, 0.114), 0.7
 STYLE = {
     "figure.dpi": 120,
     "figure.facecolor": "white",
@@ -99,14 +102,18 @@ def image_grid(images, titles=None, *, columns=6, colors=None, description):
 
 
 @mpl.rc_context(STYLE)
-def training_curves(histories, *, goal=None, description):
+def training_curves(histories, *, goals=None, description):
     """Draw accuracy and loss over the epochs, training against validation.
+
+    The epoch of the lowest validation loss is marked; it need not be the one that was saved.
 
     Parameters
     ----------
     histories : dict of str to History, a row of plots each
-    goal : float, optional, accuracy to reach, in percent
+    goals : dict of str to float, optional
+        Accuracy that the model of a row has to reach, in percent.
     """
+    goals = goals or {}
     figure = DescribedFigure(description, (_WIDTH, 2.4 * len(histories)))
     axs = figure.subplots(len(histories), 2, squeeze=False, sharey="col")
     for (name, history), (left, right) in zip(histories.items(), axs, strict=True):
@@ -118,15 +125,19 @@ def training_curves(histories, *, goal=None, description):
             ax.set_xlabel("epoch")
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.set_title(f"{name}: {metric}", loc="left", fontweight="bold")
-        best, highest = history.best_epoch, max(history.metrics["val_accuracy"])
-        left.plot(best, highest, "o", color=COLORS["validation"], label="best epoch")
-        place = {"xytext": (0, -8), "textcoords": "offset points", "ha": "center", "va": "top"}
-        left.annotate(best, (best, highest), fontsize=9, color=COLORS["validation"], **place)
+        epoch, lowest = min(enumerate(val_values, start=1), key=lambda pair: pair[1])
+        right.plot(epoch, lowest, "o", color=COLORS["validation"], label="lowest validation loss")
+        place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
+        right.annotate(epoch, (epoch, lowest), fontsize=9, color=COLORS["validation"], **place)
         left.yaxis.set_major_formatter(_PERCENT)
-        if goal is not None:
-            left.axhline(goal / 100, color=COLORS["goal"], linestyle="--", label=f"goal {goal} %")
-    entries = axs[0, 0].get_legend_handles_labels()
-    figure.legend(*entries, loc="outside lower center", ncols=4)
+        if goals.get(name) is not None:
+            goal_text = f"goal {goals[name]} %"
+            left.axhline(goals[name] / 100, color=COLORS["goal"], linestyle="--", label=goal_text)
+            place = {"xytext": (0, 2), "textcoords": "offset points", "ha": "right"}
+            end = (history.epochs, goals[name] / 100)
+            left.annotate(goal_text, end, fontsize=8, color=COLORS["goal"], **place)
+    handles, names = axs[0, 1].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -190,6 +201,13 @@ def reliability_diagram(table, *, description):
     """Draw how often a model is correct against how sure it is, from `scoring.reliability`."""
     figure = DescribedFigure(description, (5.2, 4.2))
     ax = figure.subplots()
+    _draw_reliability(ax, table)
+    ax.set_ylabel("accuracy: how often correct")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def _draw_reliability(ax, table):
     ax.plot((0.5, 1), (0.5, 1), "--", color=COLORS["train"], label="perfectly calibrated")
     errors = (table[["accuracy", "accuracy"]].to_numpy() - table[["low", "high"]]).abs().T
     style = {"fmt": "o", "color": COLORS["model"], "capsize": 4}
@@ -199,50 +217,34 @@ def reliability_diagram(table, *, description):
     for x, y, count in zip(table["confidence"], table["low"], table["count"], strict=True):
         place = {"xytext": (0, -5), "textcoords": "offset points", "ha": "center", "va": "top"}
         ax.annotate(f"n = {count}", (x, y), fontsize=9, **place)
-    ax.set(xlabel="confidence: how sure", ylabel="accuracy: how often correct")
+    ax.set_xlabel("confidence: how sure")
     ax.margins(y=0.1)  # room for the counts
     ax.xaxis.set_major_formatter(_PERCENT)
     ax.yaxis.set_major_formatter(_PERCENT)
-    figure.legend(loc="outside lower center", ncols=2)
-    return figure
-
-
-def first_filters(kernels, *, description):
-    """Show the filters of a first convolution as small color images.
-
-    Parameters
-    ----------
-    kernels : array, shape (height, width, 3, n)
-        Gray is zero; the largest weight of each filter, in size, is at an end of the scale.
-    """
-    filters = np.moveaxis(np.asarray(kernels), -1, 0)  # (n, height, width, 3)
-    largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
-    scaled = np.divide(filters, largest, out=np.zeros_like(filters), where=largest > 0)
-    return image_grid(127.5 * (1 + scaled), columns=8, description=description)
 
 
 @mpl.rc_context(STYLE)
 def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, description):
-    """Show images with a map of heat over each and a line around where it is above one half.
+    """Show images in pale gray with a map of heat over each, from yellow to dark red.
 
     Parameters
     ----------
     images : sequence of arrays, shape (height, width, 3), values 0..255
     maps : sequence of float arrays, shape (height, width), values 0..1
-        For example from `explain.grad_cam`; where it is cold the image shows through.
+        For example from `explain.grad_cam`; where it is 0 the image shows through.
     titles, columns, colors : see `image_grid`
     """
+    pale = [np.asarray(image) @ _LUMINANCE * _PALE + 255 * (1 - _PALE) for image in images]
+    gray = [np.repeat(image[..., np.newaxis], 3, axis=-1) for image in pale]
     options = {"columns": columns, "colors": colors, "description": description}
-    figure = image_grid(images, titles, **options)
+    figure = image_grid(gray, titles, **options)
     for ax, heat in zip(figure.axes, maps, strict=False):
-        ax.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.5 * heat)
-        if heat.min() < 0.5 < heat.max():
-            ax.contour(heat, [0.5], colors="white", linewidths=1.5)
+        ax.imshow(heat, cmap="YlOrRd", vmin=0, vmax=1, alpha=0.85 * np.clip(heat, 0, 1))
     return figure
 
 
 @mpl.rc_context(STYLE)
-def feature_space(points, labels, class_names, *, wrong=(), description):
+def feature_space(points, labels, class_names, *, explained=None, wrong=(), description):
     """Draw images as points, so that those with like features lie close together.
 
     Parameters
@@ -251,6 +253,8 @@ def feature_space(points, labels, class_names, *, wrong=(), description):
         Features brought down to two dimensions, for example by ``sklearn.decomposition.PCA``.
     labels : int array, shape (n,)
     class_names : sequence of str, the name of each label
+    explained : (float, float), optional
+        Share of the variance, 0..1, that lies in each direction.
     wrong : sequence of int
         Indices of points to ring: the mistakes of a model, as `scoring.Score.mistakes` lists them.
     """
@@ -263,7 +267,133 @@ def feature_space(points, labels, class_names, *, wrong=(), description):
     if len(wrong):
         rings = {"facecolor": "none", "edgecolor": "black", "s": 130}
         ax.scatter(*points[wrong].T, label=f"mistakes ({len(wrong)})", **rings)
-    ax.axis("off")  # only who is near whom means anything
+    ax.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
+    ax.grid(False)  # only who is near whom means anything
+    shares = ["", ""]
+    if explained is not None:
+        shares = [f": {100 * share:.0f} % of the variance" for share in explained]
+    ax.set(xlabel=f"first direction{shares[0]}", ylabel=f"second direction{shares[1]}")
     ax.set_aspect("equal", "datalim")
     figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def line_chart(
+    lines, *, xlabel, ylabel, log_x=False, percent=False, bands=None, level=None, description
+):
+    """Draw one line for each name, told apart by color, marker and dashes.
+
+    Parameters
+    ----------
+    lines : dict of str to (x, y), or to y alone, drawn over 1, 2, ...
+    xlabel, ylabel : str
+    log_x : bool
+        Whether the horizontal axis is logarithmic.
+    percent : bool
+        Whether y is a share, 0..1, to be shown in percent.
+    bands : dict of str to (low, high), optional
+        What lies around a line, such as its range over several trainings.
+    level : (str, float), optional
+        Name and height of a dotted line across, such as the baseline.
+    """
+    figure = DescribedFigure(description, (_WIDTH, 3.4))
+    ax = figure.subplots()
+    for index, (name, line) in enumerate(lines.items()):
+        x, y = line if isinstance(line, tuple) else (range(1, len(line) + 1), line)
+        color = _LINE_COLORS[index % len(_LINE_COLORS)]
+        style = {"marker": "o^sDv"[index % 5], "linestyle": ("-", "--", "-.", ":")[index % 4]}
+        every = max(1, len(x) // 12)
+        ax.plot(x, y, color=color, label=name, markevery=every, markersize=5, **style)
+        if name in (bands or {}):
+            ax.fill_between(x, *bands[name], color=color, alpha=0.2, linewidth=0)
+    if level is not None:
+        ax.axhline(level[1], color=COLORS["train"], linestyle=":", label=level[0])
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if log_x:
+        ax.set_xscale("log")
+    elif all(float(value).is_integer() for value in x):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if percent:
+        ax.yaxis.set_major_formatter(_PERCENT)
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def reliability_comparison(tables, *, description):
+    """Draw reliability diagrams side by side, such as before and after temperature scaling.
+
+    Parameters
+    ----------
+    tables : dict of str to pandas.DataFrame
+        A title and what `scoring.reliability` returns, for each diagram.
+    """
+    figure = DescribedFigure(description, (_WIDTH, 3.6))
+    axs = figure.subplots(1, len(tables), squeeze=False, sharex=True, sharey=True)[0]
+    for ax, (title, table) in zip(axs, tables.items(), strict=True):
+        _draw_reliability(ax, table)
+        ax.set_title(title)
+        ax.margins(x=0.12)  # room for the counts
+    axs[0].set_ylabel("accuracy: how often correct")
+    handles, names = axs[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def class_histogram(values, labels, class_names, *, xlabel, bins=17, description):
+    """Draw for each class which share of its images has which value.
+
+    Parameters
+    ----------
+    values : float array, shape (n,)
+        One number for each image, such as its brightness, 0..255.
+    labels : int array, shape (n,)
+    class_names : sequence of str, the name of each label
+    xlabel : str
+        What the number is.
+    bins : int
+        How many, of equal width, from the lowest value to the highest.
+    """
+    figure = DescribedFigure(description, (_WIDTH, 2.8))
+    ax = figure.subplots()
+    edges = np.histogram_bin_edges(values, bins)
+    for label, name in enumerate(class_names):
+        counts, _ = np.histogram(values[labels == label], edges)
+        style = {"color": COLORS[name], "linestyle": ("-", "--", "-.")[label % 3]}
+        ax.stairs(counts / max(1, counts.sum()), edges, label=name, linewidth=2, **style)
+    ax.set(xlabel=xlabel, ylabel="share of the class")
+    ax.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # whole percents
+    ax.yaxis.set_major_formatter(_PERCENT)
+    figure.legend(loc="outside lower center", ncols=len(class_names))
+    return figure
+
+
+def learning_curve(scores, *, level=None, description):
+    """Draw accuracy with its 95 % interval against the number of training images, on a log scale.
+
+    Parameters
+    ----------
+    scores : dict of str to dict of int to Score
+        For each way to learn: the number of training images, and the Score that it led to.
+    level : (str, float), optional
+        See `line_chart`.
+    """
+    lines = {
+        name: (list(by_size), [each.accuracy for each in by_size.values()])
+        for name, by_size in scores.items()
+    }
+    bands = {
+        name: tuple(zip(*(each.interval for each in by_size.values()), strict=True))
+        for name, by_size in scores.items()
+    }
+    options = {"xlabel": "training images", "ylabel": "validation accuracy", "level": level}
+    figure = line_chart(
+        lines, bands=bands, log_x=True, percent=True, description=description, **options
+    )
+    sizes = sorted({n for by_size in scores.values() for n in by_size})
+    (ax,) = figure.axes
+    ax.set_xticks(sizes, sizes)
+    ax.minorticks_off()
     return figure

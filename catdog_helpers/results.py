@@ -4,7 +4,9 @@ To read scores fast, importing this module imports neither Keras nor pandas.
 """
 
 import json
+import math
 import os
+import re
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,8 +25,8 @@ CHAPTERS = {
 }
 # Validation accuracy that the assignment behind the series asked for, in percent.
 GOALS = {"first": 52, "augmented": 55, "preprocessed": 70, "transfer": 95}
-# What a run is of: chapters that differ in one of these do not belong together.
-IDENTITY = ("data", "seed", "image_size")
+# What a run is of. Chapter 1 sets it, and the later chapters take it from the run.
+IDENTITY = ("data", "seed", "image_size", "skip_bad_files")
 _FORMATS = {
     "val_accuracy": "{:.1%}".format,
     "test_accuracy": "{:.1%}".format,
@@ -55,12 +57,6 @@ class History:
         """Number of epochs."""
         return len(self.metrics["loss"])
 
-    @property
-    def best_epoch(self):
-        """The epoch, counted from 1, with the highest validation accuracy; the first of equals."""
-        accuracies = self.metrics["val_accuracy"]
-        return accuracies.index(max(accuracies)) + 1
-
     def joined(self, later):
         """Return one History for two trainings of the same model in a row."""
         metrics = {name: self.metrics[name] + later.metrics[name] for name in self.metrics}
@@ -69,7 +65,7 @@ class History:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the series: a folder, and the data, seed and image size it belongs to.
+    """One run of the series: a folder, and what chapter 1 began it with.
 
     A model file that ``scores.json`` does not list is no result.
     """
@@ -78,6 +74,12 @@ class Run:
     data: str
     seed: int
     image_size: int
+    skip_bad_files: bool = False
+
+    def __str__(self):
+        # Of a path the last part: the rest is private, and pages are handed out.
+        source = Path(self.data).name
+        return f"a run on {source}, seed {self.seed}, images of {self.image_size} pixels"
 
     @property
     def scores_file(self):
@@ -89,6 +91,35 @@ class Run:
         models = self._content()["models"]
         return {name: models[name] for name in CHAPTERS if name in models}
 
+    def findings(self):
+        """Return ``{"02.name": value, ...}``, what the chapters have measured."""
+        return self._content().get("findings", {})
+
+    def record_finding(self, name, value):
+        """Record a number that a chapter's prose rests on.
+
+        Parameters
+        ----------
+        name : str
+            The number of the chapter, a dot and what was measured, such as ``"03.gap"``.
+        value : float
+            Accuracies and their differences as shares, 0..1.
+
+        Raises
+        ------
+        CatdogError
+            If the value is not a number, or the name has no chapter.
+        """
+        value = float(value)
+        if not math.isfinite(value):
+            raise CatdogError(f"the finding {name} is {value}, not a number")
+        if not re.fullmatch(r"\d\d\.[a-z0-9_]+", name):
+            raise CatdogError(f"{name!r} does not name a finding; for example '02.loss_of_a_guess'")
+        content = self._content()
+        findings = content.get("findings", {}) | {name: value}
+        content["findings"] = dict(sorted(findings.items()))
+        _write_json(self.scores_file, content)
+
     def record(self, name, **values):
         """Add values to the scores of a model, for example ``val_accuracy=0.81``."""
         content = self._content()
@@ -98,8 +129,11 @@ class Run:
     def save(self, name, model, history, val_accuracy):
         """Save a trained model under a name of `CHAPTERS`, its History and accuracy, 0..1."""
         content = self._content()
-        if content["models"].pop(name, None):  # no score of an older model beside the new one
-            _write_json(self.scores_file, content)
+        if content["models"].pop(name, None):
+            # No score of an older model beside the new one, and nothing that rests on it.
+            findings = content.get("findings", {})
+            kept = {key: findings[key] for key in findings if key[:2] <= CHAPTERS[name]}
+            _write_json(self.scores_file, content | {"findings": kept})
         save_model(model, self.folder / "models" / f"{name}.keras")
         _write_json(self.folder / "histories" / f"{name}.json", asdict(history))
         self.record(
@@ -119,12 +153,7 @@ class Run:
         return History(**_read_json(self._path("histories", f"{name}.json", name)))
 
     def _content(self):
-        if not self.scores_file.is_file():
-            raise CatdogError(
-                f"no run in {self.folder}: run chapter 01 first "
-                "(python runall.py --only 01, or its notebook)"
-            )
-        return read_scores(self.folder)
+        return _run_content(self.folder)
 
     def _path(self, kind, file_name, name):
         path = self.folder / kind / file_name
@@ -136,41 +165,47 @@ class Run:
         return path
 
 
-def start_run(run_dir, data, seed, image_size):
-    """Begin a Run; chapter 1 does it. A run of the same data, seed and size is kept.
+def start_run(run_dir, data, seed, image_size, skip_bad_files=False):
+    """Begin a Run; chapter 1 does it. A run that was begun with the same values is kept.
 
     A relative folder is one of the project's, see `resolve_run_dir`.
     """
-    run = Run(resolve_run_dir(run_dir), str(data), int(seed), int(image_size))
-    wanted = _identity(vars(run))
-    if not run.scores_file.is_file() or _identity(read_scores(run.folder)) != wanted:
-        _write_json(run.scores_file, {**wanted, "models": {}})
+    run = Run(resolve_run_dir(run_dir), str(data), int(seed), int(image_size), bool(skip_bad_files))
+    wanted = {name: getattr(run, name) for name in IDENTITY}
+    if not run.scores_file.is_file() or identity(run.folder) != wanted:
+        _write_json(run.scores_file, {**wanted, "models": {}, "findings": {}})
     return run
 
 
-def open_run(run_dir, data, seed, image_size):
-    """Open the Run that chapter 1 began; see `start_run` for the parameters.
+def open_run(run_dir):
+    """Open the Run that chapter 1 began; see `start_run` for the folder.
 
     Raises
     ------
     CatdogError
-        If there is no run in the folder, or one of other data, seed or image size.
+        If there is no run in the folder.
     """
-    run = Run(resolve_run_dir(run_dir), str(data), int(seed), int(image_size))
-    stored, wanted = (
-        ", ".join(f"{name} {value}" for name, value in _identity(values).items())
-        for values in (run._content(), vars(run))
-    )
-    if stored != wanted:
-        raise CatdogError(
-            f"{run.folder} holds a run of {stored}, not of {wanted}: "
-            "give the same values, another RUN_DIR, or run chapter 01 again"
-        )
-    return run
+    folder = resolve_run_dir(run_dir)
+    values = _run_content(folder)
+    missing = [name for name in IDENTITY if name not in values]
+    if missing:
+        raise _damaged(folder / "scores.json", f"there is no {missing[0]} in it")
+    return Run(folder, **{name: values[name] for name in IDENTITY})
 
 
-def _identity(values):
+def identity(run_dir):
+    """Return what the run in a folder was begun with, a dict with the keys of `IDENTITY`."""
+    values = read_scores(run_dir)
     return {name: values.get(name) for name in IDENTITY}
+
+
+def _run_content(folder):
+    if not (folder / "scores.json").is_file():
+        raise CatdogError(
+            f"no run in {folder}: run chapter 01 first "
+            "(python runall.py --only 01, or its notebook)"
+        )
+    return read_scores(folder)
 
 
 def resolve_run_dir(run_dir):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES, batch_arrays
@@ -138,6 +138,68 @@ def mcnemar_p_value(first, second):
     return float(binomtest(only_first, only_first + only_second).pvalue)
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same images: by how much the accuracy of the first is higher.
+
+    Attributes
+    ----------
+    difference : float, -1..1
+        Accuracy of the first less accuracy of the second.
+    interval : (low, high)
+        95 % interval of the difference.
+    p_value : float, 0..1
+        Of the exact McNemar test.
+    """
+
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+
+    @property
+    def differs(self):
+        """Whether chance alone would seldom give such a difference: p below 0.05."""
+        return self.p_value < 0.05
+
+    def __str__(self):
+        low, high = (100 * bound for bound in self.interval)
+        direction = "higher" if self.difference >= 0 else "lower"
+        p_text = f"p = {self.p_value:.3f}" if self.p_value >= 0.001 else "p < 0.001"
+        verdict = "" if self.differs else ", not shown to differ"
+        points = f"{100 * abs(self.difference):.1f} points {direction}{verdict}"
+        return f"{points} (95 % interval {low:.1f} to {high:.1f}, {p_text})"
+
+
+def compare(first, second):
+    """Compare two Scores of the same images in the same order; returns a Comparison.
+
+    Raises
+    ------
+    CatdogError
+        If the labels differ.
+
+    Notes
+    -----
+    The interval adds one half to each count of the table of pairs, so that it holds for few images
+    too: A. Agresti and Y. Min, "Simple improved confidence intervals for comparing matched
+    proportions", Statistics in Medicine 24 (2005).
+    """
+    p_value = mcnemar_p_value(first, second)
+    n = len(first.labels) + 2
+    only_first = int((first.correct & ~second.correct).sum()) + 0.5
+    only_second = int((second.correct & ~first.correct).sum()) + 0.5
+    middle = (only_first - only_second) / n
+    half = 1.96 * np.sqrt((only_first + only_second) / n - middle**2) / np.sqrt(n)
+    interval = (max(-1.0, middle - half), min(1.0, middle + half))
+    return Comparison(first.accuracy - second.accuracy, interval, p_value)
+
+
+def percent(scored):
+    """Put the accuracy of a Score into words: ``"84.5 % (95 % interval 80.6 to 87.7 %)"``."""
+    low, high = (100 * bound for bound in scored.interval)
+    return f"{100 * scored.accuracy:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
+
+
 def describe(probabilities):
     """Put the probabilities of one image, shape (2,), into a plain sentence.
 
@@ -153,8 +215,15 @@ def describe(probabilities):
     return f"a {predicted}, {percent if percent < 100 else 'over 99'} % sure"
 
 
-def reliability(scored, bins=5):
+def reliability(scored, bins=5, at_least=1):
     """Compare how sure a model is with how often it is correct, in equal bins of confidence.
+
+    Parameters
+    ----------
+    scored : Score
+    bins : int
+    at_least : int
+        A bin with fewer images is joined to the next one, the last to the one before.
 
     Returns
     -------
@@ -169,10 +238,213 @@ def reliability(scored, bins=5):
     """
     inner_edges = np.linspace(0.5, 1, bins + 1)[1:-1]
     table = pd.DataFrame({"confidence": scored.confidences, "correct": scored.correct})
-    groups = table.groupby(np.digitize(scored.confidences, inner_edges))
+    indices = np.digitize(scored.confidences, inner_edges)
+    groups = table.groupby(_joined(indices, bins, at_least))
     rows = groups.agg(
         count=("correct", "size"), confidence=("confidence", "mean"), accuracy=("correct", "mean")
     )
     intervals = [wilson_interval(int(group.sum()), len(group)) for _, group in groups["correct"]]
     rows[["low", "high"]] = intervals
     return rows.reset_index(drop=True)
+
+
+def _joined(indices, bins, at_least):
+    """Give the bins new numbers, so that each has enough images; see `reliability`."""
+    joined, new, n = np.zeros(bins, int), 0, 0
+    for index, count in enumerate(np.bincount(indices, minlength=bins)):
+        joined[index] = new
+        n += count
+        if n >= at_least:
+            new, n = new + 1, 0
+    return np.minimum(joined, max(0, new - 1))[indices]
+
+
+def holm(p_values):
+    """Correct the p-values of several tests, so that all of them can be read together.
+
+    If no two models differ, the chance that any corrected value is below 0.05 is at most 0.05.
+
+    Parameters
+    ----------
+    p_values : sequence of float, length m, 0..1
+
+    Returns
+    -------
+    float array, shape (m,), 0..1
+        The smallest p-value times m, the next times m - 1, and so on; none above 1, and none below
+        that of a smaller p-value.
+
+    Notes
+    -----
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6 (1979).
+    """
+    p_values = np.asarray(p_values, "float64")
+    order = np.argsort(p_values, kind="stable")
+    times = np.arange(len(p_values), 0, -1)
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(times * p_values[order]))
+    return corrected
+
+
+def overconfidence(scored):
+    """Return mean confidence minus accuracy, -1..1, and its 95 % interval: (value, (low, high)).
+
+    Above 0 a model is surer than it is correct. The interval is that of a mean of independent
+    images, from their standard deviation; of one image there is none, and it is -1 to 1.
+    """
+    gaps = scored.confidences - scored.correct
+    if len(gaps) < 2:
+        return float(gaps.mean()), (-1.0, 1.0)
+    half = 1.96 * gaps.std(ddof=1) / np.sqrt(len(gaps))
+    return float(gaps.mean()), (float(gaps.mean() - half), float(gaps.mean() + half))
+
+
+def comparison_table(comparisons):
+    """Lay out several Comparisons for reading, with Holm's correction for all of them.
+
+    Parameters
+    ----------
+    comparisons : dict of str to Comparison
+
+    Returns
+    -------
+    pandas.DataFrame of str
+        A row for each: ``difference`` in points, its ``95 % interval``, which is for this row
+        alone, ``p``, ``p, Holm`` (see `holm`) and the ``verdict``: "higher" or "lower" where
+        ``p, Holm`` is below 0.05, else "not shown to differ".
+    """
+    rows, p_values = [], holm([each.p_value for each in comparisons.values()])
+    for each, corrected in zip(comparisons.values(), p_values, strict=True):
+        low, high = (100 * bound for bound in each.interval)
+        direction = "higher" if each.difference > 0 else "lower"
+        verdict = direction if corrected < 0.05 else "not shown to differ"
+        texts = (f"{100 * each.difference:+.1f}", f"{low:+.1f} to {high:+.1f}")
+        rows.append((*texts, _p_text(each.p_value), _p_text(corrected), verdict))
+    columns = ["difference", "95 % interval", "p", "p, Holm", "verdict"]
+    return pd.DataFrame(rows, index=list(comparisons), columns=columns)
+
+
+def _p_text(p_value):
+    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
+
+
+def overconfidence_table(scores):
+    """Lay out for reading how sure models are and how often they are correct.
+
+    Parameters
+    ----------
+    scores : dict of str to Score
+
+    Returns
+    -------
+    pandas.DataFrame of str
+        A row for each: ``confidence``, its mean; ``accuracy``; ``difference``, see
+        `overconfidence`, in points; and its ``95 % interval``.
+    """
+    rows = []
+    for scored in scores.values():
+        value, (low, high) = overconfidence(scored)
+        texts = (f"{100 * value:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}")
+        rows.append((f"{scored.confidences.mean():.1%}", f"{scored.accuracy:.1%}", *texts))
+    columns = ["confidence", "accuracy", "difference", "95 % interval"]
+    return pd.DataFrame(rows, index=list(scores), columns=columns)
+
+
+def bootstrap_interval(values, seed=0, n_draws=2000):
+    """Return the 95 % interval of a mean by the bootstrap: (low, high).
+
+    Draws as many of the values as there are, with replacement, again and again. The interval holds
+    the middle 95 % of the means.
+
+    Parameters
+    ----------
+    values : float array, shape (n,)
+        One for each image, for example what two thresholds cost, first less second.
+    seed : int
+    n_draws : int
+
+    Notes
+    -----
+    B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7 (1979).
+    """
+    rng = np.random.default_rng(seed)
+    means = [rng.choice(values, len(values)).mean() for _ in range(n_draws)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def losses(scored):
+    """Return the loss of each image: minus the logarithm of its true class's probability.
+
+    Their mean is the cross-entropy that Keras prints.
+
+    Returns
+    -------
+    float array, shape (n,), from 0 to about 37: a probability of zero counts as 1e-16
+    """
+    of_truth = scored.probabilities[np.arange(len(scored.labels)), scored.labels]
+    return -np.log(np.maximum(of_truth, 1e-16))
+
+
+def mean_interval(values):
+    """Return the 95 % interval, (low, high), of a mean over images, such as a mean difference.
+
+    Parameters
+    ----------
+    values : float array, shape (n,)
+        One for each image; of a single one there is no spread, and the interval has no limits.
+
+    Notes
+    -----
+    Student, "The probable error of a mean", Biometrika 6 (1908).
+    """
+    values = np.asarray(values, "float64")
+    if len(values) < 2:
+        return -np.inf, np.inf
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def score_call(call, dataset):
+    """Return the Score of whatever a function says of (images, labels) batches.
+
+    Parameters
+    ----------
+    call : callable
+        Takes images, shape (batch, height, width, 3), and returns logits, shape (batch, classes):
+        a model itself, or a model with ``training=True``, where `score` would use ``predict``.
+    dataset : iterable of (images, labels)
+
+    Raises
+    ------
+    CatdogError
+        If the dataset is empty.
+    """
+    batches = [(np.asarray(labels), np.asarray(call(images))) for images, labels in dataset]
+    if not batches:
+        raise CatdogError("there are no images to score")
+    labels, logits = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return Score(labels, softmax(logits.astype("float64"), axis=1))
+
+
+def compare_gaps(first, second):
+    """Return by how much the gap of a first model is larger, and its 95 % interval.
+
+    The gap is accuracy on training images minus accuracy on validation images.
+
+    Parameters
+    ----------
+    first, second : pair of Scores
+        On training and on validation images, the same ones for both models.
+
+    Returns
+    -------
+    (float, (low, high)), -2..2
+        The two sets of images are independent, so the variances of their differences add up.
+    """
+    pairs = zip(first, second, strict=True)
+    training, validation = (a.correct.astype(float) - b.correct for a, b in pairs)
+    difference = float(training.mean() - validation.mean())
+    half = 1.96 * np.sqrt(training.var() / len(training) + validation.var() / len(validation))
+    return difference, (difference - float(half), difference + float(half))

@@ -35,7 +35,7 @@ def set_seed(seed):
     keras.utils.set_random_seed(seed)
 
 
-def fit(model, train, validation, epochs, *, progress=True):
+def fit(model, train, validation, epochs, *, progress=True, callbacks=()):
     """Train a compiled model, print a line every few epochs and return the History.
 
     Parameters
@@ -43,6 +43,8 @@ def fit(model, train, validation, epochs, *, progress=True):
     model : compiled keras.Model
     train, validation : tf.data.Dataset of (images, labels) batches, or pairs of arrays
         A dataset does its own shuffling; training arrays are shuffled anew in every epoch.
+    callbacks : sequence of keras.callbacks.Callback
+        They are called beside our own.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def fit(model, train, validation, epochs, *, progress=True):
             train,
             validation_data=validation,
             epochs=epochs,
-            callbacks=[_EpochLines(epochs, progress)],
+            callbacks=[_EpochLines(epochs, progress), *callbacks],
             shuffle=False,  # a dataset does its own, and Keras would warn
             verbose=0,
         )
@@ -100,6 +102,19 @@ class _EpochLines(keras.callbacks.Callback):
             f"   accuracy {values['accuracy']:.1%}   validation {values['val_accuracy']:.1%}",
             flush=True,
         )
+
+
+class LastWeights(keras.callbacks.Callback):
+    """Keeps the weights as the last step left them, as `Model.get_weights` lists them.
+
+    An optimizer that averages the weights puts the average in their place when `fit` ends.
+    """
+
+    weights = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Copy the weights; Keras calls this before `fit` ends."""
+        self.weights = self.model.get_weights()
 
 
 def _exact(value):
@@ -148,3 +163,29 @@ def _random_warps(n, size, rotation=0.25, shift=0.12):
     center, zero = (size - 1) / 2, tf.zeros_like(angle)
     x, y = center * (1 - a - b) + right, center * (1 - c - d) + down
     return tf.stack([a, b, x, c, d, y, zero, zero], axis=1)
+
+
+def restart(model, fresh, learning_rate):
+    """Put a compiled model back to its beginning: weights, random layers and optimizer.
+
+    What follows is what training ``fresh`` would give, but TensorFlow does not build its graph
+    again, which takes longer than a short training.
+
+    Parameters
+    ----------
+    model : compiled keras.Model
+    fresh : keras.Model
+        Just built of the same layers, after `set_seed`; it stays as it is.
+    learning_rate : float
+
+    Raises
+    ------
+    ValueError
+        If the layers differ.
+    """
+    for variable, start in zip(model.variables, fresh.variables, strict=True):
+        variable.assign(start)
+    model.optimizer.build(model.trainable_variables)
+    for variable in model.optimizer.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    model.optimizer.learning_rate = learning_rate

@@ -48,6 +48,17 @@ def test_a_feature_extractor_keeps_the_weights_of_its_moment(monkeypatch):
     assert not np.allclose(features.feature_extractor(model)(inputs), before)
 
 
+def test_the_features_of_a_backbone_are_the_means_of_its_maps():
+    keras.utils.set_random_seed(0)
+    backbone = models.build_backbone("drawn", SIZE, pretrained=False)
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), dtype="uint8")
+    activations, means = features.backbone_extractor(backbone)(images)
+    lower, _ = models.split_backbone(backbone)
+    np.testing.assert_allclose(activations, lower.predict(images, verbose=0), atol=1e-5)
+    maps = backbone.predict(images, verbose=0)  # (2, 3, 3, 1280)
+    np.testing.assert_allclose(means, maps.mean(axis=(1, 2)), rtol=1e-3, atol=1e-12)
+
+
 @posix_only
 def test_two_workers_extract_what_one_process_does_even_if_one_is_lost(tmp_path, executor):
     tree = trees.official(tmp_path / "tree", n=4)

@@ -86,8 +86,12 @@ def check_title(notebook):
 def check_parameters(notebook):
     tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     assert len(tagged) == 1, f"{len(tagged)} cells tagged 'parameters', not one; {EDIT}"
-    for name in ("DATA = ", "SEED = ", "RUN_DIR = "):
-        assert name in tagged[0].source, f"the 'parameters' cell does not set {name}; {EDIT}"
+    names = set(re.findall(r"^(\w+) = ", tagged[0].source, re.MULTILINE))
+    assert "RUN_DIR" in names, f"the 'parameters' cell does not set RUN_DIR; {EDIT}"
+    # Typed once, in chapter 1; later chapters take them from the run.
+    first = notebook.cells[0].source.startswith("# Chapter 1")
+    once = {"DATA", "SEED", "IMAGE_SIZE", "SKIP_BAD_FILES"}
+    assert once & names == (once if first else set()), f"{once} belong to chapter 1 alone; {EDIT}"
 
 
 def check_metadata(notebook):
@@ -122,7 +126,7 @@ def check_alternative_text(notebook):
 
 
 def check_length(notebook):
-    assert 20 <= len(notebook.cells) <= 30, f"{len(notebook.cells)} cells, not 20 to 30; {EDIT}"
+    assert 20 <= len(notebook.cells) <= 40, f"{len(notebook.cells)} cells, not 20 to 40; {EDIT}"
     long = [cell.id for cell in code_cells(notebook) if len(cell.source.splitlines()) > 15]
     assert not long, f"code cells of more than 15 lines: {long}; {EDIT}"
 
@@ -142,6 +146,11 @@ def check_prose(notebook):
             numbers = re.findall(r"\d+(?:\.\d+)?\s*%|\b0\.\d+", prose)
             typed = [number for number in numbers if number not in CONSTANTS]
             assert not typed, f"results typed into prose of cell {cell.id}: {typed}; {EDIT}"
+
+
+def check_no_marks_for_machines(notebook):
+    marked = [cell.id for cell in code_cells(notebook) if "NBVAL" in cell.source]
+    assert not marked, f"nbval's comments in cells {marked}, where its tags would do; {EDIT}"
 
 
 def check_pipelines(notebook):
@@ -168,6 +177,7 @@ CHECKS = [
     check_length,
     check_ids,
     check_prose,
+    check_no_marks_for_machines,
     check_pipelines,
     check_something_to_hold,
 ]
@@ -189,7 +199,7 @@ def test_rule(path, check):
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_file(path):
-    assert path.stat().st_size < 400_000, f"larger than 400 kB: smaller figures; {EDIT}"
+    assert path.stat().st_size < 600_000, f"larger than 600 kB: smaller figures; {EDIT}"
     stored = json.loads(path.read_text(encoding="utf-8"))
     assert all("id" in cell for cell in stored["cells"]), f"cells without an id; {UPDATE}"
     number = path.stem[1]
@@ -240,6 +250,11 @@ def _second_parameters(notebook):
     notebook.cells[-1].metadata.tags = ["parameters"]
 
 
+def _unset_data(notebook):
+    cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    cell.source = 'RUN_DIR = "runs/latest"'
+
+
 def _other_kernel(notebook):
     notebook.metadata.kernelspec.name = "tf2-class-env"
 
@@ -269,6 +284,8 @@ BREACHES = [
     (check_length, _append("code", "1\n" * 16)),
     (check_ids, _same_id),
     (check_prose, _append("markdown", "We reach 81.5 % here.")),
+    (check_no_marks_for_machines, _append("code", "# NBVAL_SKIP")),
+    (check_parameters, _unset_data),
     (check_pipelines, _append("code", "model.fit(train, steps_per_epoch=5)")),
     (check_pipelines, _append("code", "train.cache('images')")),
     (check_prose, _append("markdown", "The loss falls to 0.31.")),

@@ -41,16 +41,18 @@ def test_a_grid_shows_every_image_and_title_unchanged():
         np.testing.assert_array_equal(ax.images[0].get_array(), image)
 
 
-def test_training_curves_mark_the_best_epoch_and_the_goal():
-    figure = plots.training_curves({"first": HISTORY}, goal=52, description="Curves.")
+def test_training_curves_mark_the_lowest_validation_loss_and_the_goal():
+    figure = plots.training_curves({"first": HISTORY}, goals={"first": 52}, description="Curves.")
     accuracy, loss = figure.axes
-    labels = [line.get_label() for line in accuracy.lines]
-    assert labels == ["training", "validation", "best epoch", "goal 52 %"]
+    labels = [line.get_label() for line in loss.lines]
+    assert labels == ["training", "validation", "lowest validation loss"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == labels
-    assert [text.get_text() for text in accuracy.texts] == ["2"]
+    assert [line.get_label() for line in accuracy.lines] == ["training", "validation", "goal 52 %"]
+    assert [text.get_text() for text in accuracy.texts] == ["goal 52 %"]
+    assert [text.get_text() for text in loss.texts] == ["2"]
     assert accuracy.lines[1].get_ydata().tolist() == [0.5, 0.7, 0.65]
-    assert accuracy.lines[2].get_xydata().tolist() == [[2, 0.7]]
     assert loss.lines[0].get_ydata().tolist() == [0.7, 0.6, 0.5]
+    assert loss.lines[2].get_xydata().tolist() == [[2, 0.6]]
 
 
 def test_the_comparison_shows_accuracy_interval_and_goal():
@@ -96,28 +98,30 @@ def test_the_reliability_diagram_shows_confidence_accuracy_interval_and_count():
     assert [text.get_text() for text in ax.texts] == ["n = 4", "n = 9"]
 
 
-def test_filters_are_shown_about_gray_each_at_full_contrast():
-    kernels = np.zeros((1, 2, 3, 3))
-    kernels[0, 0, :, 0] = (0.1, 0, -0.05)  # a weak filter
-    kernels[0, 1, :, 1] = (0, 0, -8)  # a strong one; the third is all zeros
-    figure = plots.first_filters(kernels, description="Three filters.")
-    shown = [ax.images[0].get_array().tolist() for ax in figure.axes if ax.images]
-    gray = [127, 127, 127]
-    assert shown == [[[[255, 127, 63], gray]], [[gray, [127, 127, 0]]], [[gray, gray]]]
+def test_reliability_is_compared_side_by_side():
+    rows = [(4, 0.7, 0.5, 0.2, 0.8), (9, 0.95, 1.0, 0.7, 1.0)]
+    table = pd.DataFrame(rows, columns=["count", "confidence", "accuracy", "low", "high"])
+    figure = plots.reliability_comparison({"before": table, "after": table[1:]}, description="Two.")
+    left, right = figure.axes
+    assert [ax.get_title() for ax in (left, right)] == ["before", "after"]
+    assert left.lines[1].get_xydata().tolist() == [[0.7, 0.5], [0.95, 1.0]]
+    assert [text.get_text() for text in right.texts] == ["n = 9"]
 
 
-def test_heat_lies_over_its_image_and_leaves_cold_places_clear():
+def test_heat_lies_over_its_image_in_pale_gray_and_leaves_cold_places_clear():
     images = np.full((2, 4, 4, 3), 50, "uint8")
+    images[1] = (255, 0, 0)
     maps = np.zeros((2, 4, 4))
     maps[0, :2, :2] = 1
     figure = plots.heat_overlays(images, maps, ["cat", "dog"], description="Heat.")
     hot, cold = figure.axes[:2]
     assert [ax.get_title(loc="center") for ax in (hot, cold)] == ["cat", "dog"]
     image, heat = hot.images
-    np.testing.assert_array_equal(image.get_array(), images[0])
+    assert (image.get_array() == 111).all()  # 0.7 * 50 + 0.3 * 255
+    assert (cold.images[0].get_array() == 129).all()  # 0.7 * 0.299 * 255 + 0.3 * 255
     np.testing.assert_array_equal(heat.get_array(), maps[0])
     np.testing.assert_array_equal(heat.get_alpha() > 0, maps[0] > 0)
-    assert (len(hot.collections), len(cold.collections)) == (1, 0)  # the line around the heat
+    assert not hot.collections  # no outlines
     assert cold.images[1].get_alpha().max() == 0
 
 
@@ -136,6 +140,26 @@ def test_the_feature_space_colors_classes_and_rings_mistakes():
     assert named == ["cats (2)", "dogs (2)", "mistakes (1)"]
     unringed = plots.feature_space(points, labels, classes, description="Points.")
     assert len(unringed.axes[0].collections) == 2
+
+
+def test_the_feature_space_says_how_much_of_the_variance_it_shows():
+    options = {"explained": (0.314, 0.05), "description": "Points."}
+    (ax,) = plots.feature_space(np.eye(2), np.array([0, 1]), ("cats", "dogs"), **options).axes
+    assert ax.get_xlabel() == "first direction: 31 % of the variance"
+    assert ax.get_ylabel() == "second direction: 5 % of the variance"
+
+
+def test_a_learning_curve_shows_accuracy_and_interval_at_each_size():
+    one = scoring.Score(np.array([0, 1]), np.array([[0.9, 0.1], [0.7, 0.3]]))  # 1 of 2 correct
+    both = scoring.Score(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]))
+    scores = {"transfer": {20: one, 50: both}, "from scratch": {20: one}}
+    (ax,) = plots.learning_curve(scores, description="Two curves.").axes
+    assert ax.lines[0].get_xydata().tolist() == [[20, 0.5], [50, 1]]
+    assert ax.lines[1].get_xydata().tolist() == [[20, 0.5]]
+    band = ax.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (one.interval[0], 1)
+    assert ax.get_xscale() == "log"
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["20", "50"]
 
 
 def test_the_style_holds_whatever_the_user_has_set():
@@ -179,3 +203,15 @@ def test_titles_are_shown_as_they_are_whatever_a_file_is_called():
     figure = plots.image_grid(np.zeros((1, 8, 8, 3), "uint8"), [name], description="A square.")
     figure._repr_mimebundle_()
     assert figure.axes[0].get_title() == name
+
+
+def test_the_histogram_shows_the_share_of_each_class():
+    values, labels = np.array([0.0, 1.0, 9.0, 10.0, 10.0]), np.array([0, 0, 0, 1, 1])
+    options = {"xlabel": "brightness", "bins": 2, "description": "Two classes."}
+    figure = plots.class_histogram(values, labels, ("cats", "dogs"), **options)
+    cats, dogs = figure.axes[0].patches
+    assert cats.get_data().edges.tolist() == [0, 5, 10]
+    assert cats.get_data().values == pytest.approx([2 / 3, 1 / 3])
+    assert dogs.get_data().values == pytest.approx([0, 1])
+    assert cats.get_linestyle() != dogs.get_linestyle()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cats", "dogs"]

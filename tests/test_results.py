@@ -3,6 +3,7 @@
 import json
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
@@ -35,6 +36,7 @@ def test_a_run_keeps_models_histories_and_scores(run, model):
         "data": "sample",
         "seed": 0,
         "image_size": 160,
+        "skip_bad_files": False,
         "models": {
             "first": {
                 "val_accuracy": 0.75,
@@ -45,6 +47,7 @@ def test_a_run_keeps_models_histories_and_scores(run, model):
                 "test_interval": [0.6, 0.8],
             }
         },
+        "findings": {},
     }
     assert sorted(p.name for p in run.folder.rglob("*") if p.is_file()) == [
         "first.json",
@@ -65,18 +68,40 @@ def test_starting_again_keeps_the_same_run_and_replaces_another(run, model):
 
 def test_a_missing_chapter_is_named(tmp_path, run):
     with pytest.raises(CatdogError, match="run chapter 01 first"):
-        results.open_run(tmp_path / "nothing", "sample", 0, 160)
+        results.open_run(tmp_path / "nothing")
     with pytest.raises(CatdogError, match="run chapter 04 first"):
         run.load_model("scratch")
 
 
-@pytest.mark.parametrize("other", [("photos", 0, 160), ("sample", 1, 160), ("sample", 0, 96)])
-def test_a_run_of_other_values_is_refused_and_kept(run, model, other):
-    run.save("first", model, HISTORY, 0.75)
-    before = run.scores_file.read_bytes()
-    with pytest.raises(CatdogError, match=r"holds a run of data sample, seed 0, image_size 160"):
-        results.open_run(run.folder, *other)
-    assert run.scores_file.read_bytes() == before
+@pytest.mark.parametrize("values", [("photos", 3, 96, True), ("sample", 0, 160, False)])
+def test_later_chapters_take_from_the_run_what_chapter_1_began_it_with(tmp_path, values):
+    begun = results.start_run(tmp_path, *values)
+    run = results.open_run(tmp_path)
+    assert run == begun
+    assert (run.data, run.seed, run.image_size, run.skip_bad_files) == values
+    assert results.identity(tmp_path) == dict(zip(results.IDENTITY, values, strict=True))
+
+
+def test_a_run_shows_of_a_path_the_last_part(tmp_path):
+    run = results.start_run(tmp_path / "run", tmp_path / "private" / "pets", 1, 96)
+    assert str(run) == "a run on pets, seed 1, images of 96 pixels"
+
+
+def test_findings_are_kept_in_the_order_of_the_chapters(run):
+    run.record_finding("06.turned", 1)
+    run.record_finding("02.guess", np.float32(0.5))
+    run.record_finding("02.guess", 0.25)
+    assert list(results.open_run(run.folder).findings().items()) == [
+        ("02.guess", 0.25),
+        ("06.turned", 1.0),
+    ]
+
+
+@pytest.mark.parametrize(("name", "value"), [("02.a", float("nan")), ("a", 1), ("2.a", 1)])
+def test_a_finding_needs_a_chapter_and_a_number(run, name, value):
+    with pytest.raises(CatdogError, match=r"not a number|does not name a finding"):
+        run.record_finding(name, value)
+    assert run.findings() == {}
 
 
 def test_damaged_scores_are_named(run):
@@ -84,7 +109,7 @@ def test_damaged_scores_are_named(run):
     with pytest.raises(
         CatdogError, match=r"scores\.json is damaged .*: move it away and run chapter 01 again"
     ):
-        results.open_run(run.folder, "sample", 0, 160)
+        results.open_run(run.folder)
 
 
 def test_only_keras_files(tmp_path, model):
@@ -114,10 +139,9 @@ def test_a_relative_run_is_the_projects_from_any_folder(tmp_path, monkeypatch):
     assert results.resolve_run_dir("runs/latest") == tmp_path / "elsewhere" / "runs" / "latest"
 
 
-def test_the_best_epoch_is_the_first_of_equals():
+def test_two_trainings_in_a_row_are_one_history():
     values = {"loss": [3, 2, 1], "val_accuracy": [0.5, 0.8, 0.8]}
     history = results.History(values, 1.0)
-    assert history.best_epoch == 2
     joined = history.joined(results.History(values, 2.0))
     assert (joined.epochs, joined.train_seconds) == (6, 3.0)
 
@@ -150,7 +174,10 @@ def test_damaged_scores_are_one_line_that_names_the_file(run, content):
 def test_a_newly_saved_model_has_no_score_of_an_older_one(run, model):
     run.save("first", model, HISTORY, 0.75)
     run.record("first", test_accuracy=0.7, test_interval=[0.6, 0.8])
+    for name in ("01.leak", "02.guess", "06.turned"):
+        run.record_finding(name, 0.5)
     run.save("first", model, HISTORY, 0.55)
+    assert list(run.findings()) == ["01.leak", "02.guess"]  # chapter 6 rests on the old model
     assert run.scores()["first"].keys() == {"val_accuracy", "parameters", "epochs", "train_seconds"}
     assert run.scores()["first"]["val_accuracy"] == 0.55
 

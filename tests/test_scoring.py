@@ -173,3 +173,103 @@ def test_predictions_that_are_no_numbers_are_refused(images):
     model.set_weights([weight * np.nan for weight in model.get_weights()])
     with pytest.raises(CatdogError, match="the predictions of 'broken' are not numbers"):
         scoring.score(model, [images])
+
+
+def test_bins_with_few_images_are_joined():
+    score = made_score([True] * 8, [0.52, 0.58, 0.62, 0.75, 0.95, 0.97, 0.98, 0.85])
+    # By fifths 2, 1, 1, 1 and 3 images: the middle ones make up one bin.
+    assert scoring.reliability(score, at_least=2)["count"].tolist() == [2, 2, 4]
+    assert scoring.reliability(score, at_least=3)["count"].tolist() == [3, 5]
+    # A last bin with too few goes to the one before; of too few in all there is one bin.
+    assert scoring.reliability(score, at_least=5)["count"].tolist() == [8]
+    assert scoring.reliability(score, at_least=100)["count"].tolist() == [8]
+
+
+def test_holm_multiplies_the_smallest_most():
+    # 3 x 0.01, 2 x 0.03, and 1 x 0.04, which may not be below the one before.
+    assert scoring.holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert scoring.holm([0.6, 0.7]).tolist() == [1, 1]
+    assert scoring.holm([]).tolist() == []
+
+
+def test_overconfidence_is_confidence_minus_accuracy():
+    score = made_score([True, False, True, True], [0.9, 0.8, 0.7, 0.8])
+    value, (low, high) = scoring.overconfidence(score)
+    assert value == pytest.approx(0.8 - 0.75)
+    # Gaps of -0.1, 0.8, -0.3 and -0.2: standard deviation 0.50662, so 1.96 * 0.25331 each way.
+    assert (low, high) == pytest.approx((0.05 - 0.49649, 0.05 + 0.49649), abs=1e-5)
+    assert scoring.overconfidence(made_score([True], [0.9]))[1] == (-1, 1)
+
+
+def test_the_table_of_comparisons_corrects_for_their_number():
+    good = made_score([True] * 40)
+    worse = made_score([False] * 6 + [True] * 34)  # p = 2 / 2**6 = 0.031; three tests: 0.094
+    worst = made_score([False] * 12 + [True] * 28)  # p = 2 / 2**12, times 3: 0.001
+    comparisons = {
+        "worse": scoring.compare(worse, good),
+        "worst": scoring.compare(worst, good),
+        "same": scoring.compare(good, good),
+    }
+    table = scoring.comparison_table(comparisons)
+    assert table.index.tolist() == ["worse", "worst", "same"]
+    assert table["difference"].tolist() == ["-15.0", "-30.0", "+0.0"]
+    assert table["p"].tolist() == ["0.031", "< 0.001", "1.000"]
+    assert table["p, Holm"].tolist() == ["0.062", "0.001", "1.000"]
+    assert table["verdict"].tolist() == ["not shown to differ", "lower", "not shown to differ"]
+
+
+def test_the_table_of_overconfidence_gives_points():
+    score = made_score([True, False, True, True], [0.9, 0.8, 0.7, 0.8])
+    table = scoring.overconfidence_table({"a": score})
+    assert table.loc["a"].tolist() == ["80.0%", "75.0%", "+5.0", "-44.6 to +54.6"]
+
+
+def test_the_bootstrap_agrees_with_the_interval_of_a_mean():
+    assert scoring.bootstrap_interval(np.full(5, 0.3)) == pytest.approx((0.3, 0.3))
+    # 400 of 0 and 1 in equal parts: the standard deviation of their mean is 0.5 / 20.
+    low, high = scoring.bootstrap_interval(np.repeat([0, 1], 200), seed=1)
+    assert (low, high) == pytest.approx((0.5 - 0.049, 0.5 + 0.049), abs=0.004)
+    assert (low, high) == scoring.bootstrap_interval(np.repeat([0, 1], 200), seed=1)
+
+
+def test_losses_have_the_mean_that_keras_prints(brightness_model, images):
+    score = scoring.score(brightness_model, [images])
+    evaluated = brightness_model.evaluate(*images, verbose=0)[0]
+    assert scoring.losses(score).mean() == pytest.approx(evaluated, abs=1e-6)
+
+
+def test_losses_by_hand():
+    score = scoring.Score(np.array([0, 1, 1]), np.array([[0.5, 0.5], [0.75, 0.25], [1, 0]]))
+    assert scoring.losses(score) == pytest.approx([np.log(2), np.log(4), 16 * np.log(10)])
+
+
+def test_the_interval_of_a_mean_by_hand():
+    # Four values, mean 2, standard deviation 2; Student's t for three degrees is 3.182.
+    values = [2 - np.sqrt(3)] * 2 + [2 + np.sqrt(3)] * 2
+    assert scoring.mean_interval(values) == pytest.approx((2 - 3.182, 2 + 3.182), abs=1e-3)
+    assert scoring.mean_interval([1.0]) == (-np.inf, np.inf)
+
+
+def test_a_call_is_scored_as_the_model_is(brightness_model, images):
+    called = scoring.score_call(brightness_model, [images])
+    scored = scoring.score(brightness_model, [images])
+    assert called.probabilities == pytest.approx(scored.probabilities, abs=1e-5)
+    turned = scoring.score_call(lambda x: -np.asarray(brightness_model(x)), [images])
+    assert (called.accuracy, turned.accuracy) == (1, 0)
+    with pytest.raises(CatdogError, match="no images"):
+        scoring.score_call(brightness_model, [])
+
+
+def test_gaps_by_hand():
+    def scored(n_correct, n):
+        labels = np.arange(n) >= n_correct
+        return scoring.Score(labels.astype(int), np.tile([1.0, 0.0], (n, 1)))
+
+    # Gaps of 4/4 - 5/10 and 3/4 - 5/10. Training differs on one image of four: variance 3/16.
+    first, second = (scored(4, 4), scored(5, 10)), (scored(3, 4), scored(5, 10))
+    second[0].labels[:] = first[0].labels
+    second[0].probabilities[3] = [0, 1]
+    difference, interval = scoring.compare_gaps(first, second)
+    half = 1.96 * np.sqrt(3 / 64)
+    assert difference == pytest.approx(0.25)
+    assert interval == pytest.approx((0.25 - half, 0.25 + half))

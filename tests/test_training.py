@@ -204,3 +204,40 @@ def test_set_up_seeds_and_uses_several_gpus_once(monkeypatch):
         values.append(np.random.random())
     assert values[0] == values[1]
     assert [type(strategy) for strategy in chosen] == [tf.distribute.MirroredStrategy]
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_a_restarted_model_learns_as_a_fresh_one(labeled, average):
+    def build():
+        training.set_seed(1)
+        normalize = layers.BatchNormalization(momentum=0.5)
+        network = [layers.Flatten(), layers.Dense(4), normalize, layers.Dropout(0.5)]
+        return keras.Sequential([keras.Input((SIZE, SIZE, 3)), *network, layers.Dense(2)])
+
+    def weights_after_training(model):
+        training.fit(model, labeled, labeled, epochs=2, progress=False)
+        return model.get_weights()
+
+    fresh = models.compile_classifier(build(), keras.optimizers.Adam(1e-3, use_ema=average))
+    expected = weights_after_training(fresh)
+    again = models.compile_classifier(build(), keras.optimizers.Adam(1e-2, use_ema=average))
+    weights_after_training(again)
+    training.restart(again, build(), 1e-3)
+    for weight, same in zip(weights_after_training(again), expected, strict=True):
+        np.testing.assert_array_equal(weight, same)
+    with pytest.raises(ValueError):
+        training.restart(again, models.build_small_network(SIZE), 1e-3)
+
+
+def test_the_weights_of_the_last_step_outlive_their_average():
+    inputs, labels = np.ones((8, 1), "float32"), np.ones(8, "int32")
+    layout = [keras.Input((1,)), layers.Dense(2, kernel_initializer="zeros")]
+    optimizer = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5)
+    model = models.compile_classifier(keras.Sequential(layout), optimizer)
+    last = training.LastWeights()
+    training.fit(model, (inputs, labels), (inputs, labels), 2, progress=False, callbacks=[last])
+    # One batch an epoch: the first step moves by 1/2, the next by the probability p of class 0.
+    p = 1 / (1 + np.exp(2))
+    np.testing.assert_allclose(last.weights[0], [[-0.5 - p, 0.5 + p]], rtol=1e-5)
+    # The average begins with the first step and then takes half of each.
+    np.testing.assert_allclose(model.get_weights()[0], [[-0.5 - p / 2, 0.5 + p / 2]], rtol=1e-5)

@@ -26,7 +26,7 @@ _EDGE = 1.05  # of what an animal peeks over, in the frame of its body
 _GROUPS = {1: ((0,), 1.0), 2: ((-2.1, 0), 0.8), 3: ((-2.0, 2.0, 0), 0.7)}
 
 
-def draw(kind, seed, size=160):
+def draw(kind, seed, size=160, *, traits=None):
     """Draw one image.
 
     Parameters
@@ -36,6 +36,9 @@ def draw(kind, seed, size=160):
     seed : int
     size : int, at least 32
         Side of the image in pixels.
+    traits : breeds.Traits, optional
+        What to draw instead of the traits of this seed: one trait changed, and all strokes as they
+        were.
 
     Returns
     -------
@@ -48,7 +51,7 @@ def draw(kind, seed, size=160):
     """
     if size < _SMALLEST_SIZE:
         raise ValueError(f"size is {size}; possible: {_SMALLEST_SIZE} pixels or more")
-    traits = draw_traits(kind, seed)
+    traits = traits or draw_traits(kind, seed)
     scene = BACKGROUNDS[traits.background]
     rng = random.Random(f"strokes {seed}")
     painting = Painting(backdrop(size, scene, rng), traits.light_angle)

@@ -52,7 +52,7 @@ class Report:
 
 
 def report_lines(report, limit=5):
-    """Write a report as lines of ASCII text: errors, then warnings, then notes.
+    """Write a report as lines of text: errors, then warnings, then notes.
 
     Of notes with the same text at most `limit` are shown; errors and warnings all are.
     """

@@ -29,7 +29,17 @@ _SPLIT_RULES = {
     "all": ("test", "validation", *["train"] * 4, "validation", *["train"] * 3),
 }
 _EXTREME_RATIO = 4  # always predicting the larger class would be correct in 80 %
-_JUNK = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE)
+# What operating systems, network drives and Jupyter leave in folders of images.
+_JUNK = re.compile(
+    r"\..*|__MACOSX|Thumbs\.db|desktop\.ini|@eaDir|#recycle|\$RECYCLE\.BIN|lost\+found|"
+    r"System Volume Information",
+    re.IGNORECASE,
+)
+# Suffixes of images that are not read, but that nobody means to leave out.
+_OTHER_IMAGES = (
+    *(".heic", ".heif", ".avif", ".webp", ".tif", ".tiff", ".jpe", ".jfif", ".jp2", ".jxl"),
+    *(".svg", ".dng", ".cr2", ".nef", ".arw"),
+)
 _KAGGLE_NAME = re.compile(r"(cat|dog)\.\d+\.", re.IGNORECASE)
 _ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".tar", ".gz")
 _EXPECTED = (
@@ -126,11 +136,12 @@ def _folders_with_layout(folder, limit=1000):
     """Look through the folders below, level by level, for those with a layout."""
     found, queue = [], [folder]
     for looked_at in queue:
-        if looked_at is not folder and _layout(looked_at):
-            found.append(looked_at)
-        elif len(queue) < limit:
-            entries = _entries(looked_at)
-            queue += [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
+        with contextlib.suppress(CatdogError):  # a folder that is not needed may be unreadable
+            if looked_at is not folder and _layout(looked_at):
+                found.append(looked_at)
+            elif len(queue) < limit:
+                entries = _entries(looked_at)
+                queue += [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
     return found
 
 
@@ -170,11 +181,7 @@ def list_images(root, layout):
             else:
                 text = "is not used; the test split is every fifth file of validation"
                 listing.report("warning", folder, text)
-    total = counted(listing.ignored.total(), "file")
-    for text, tally in (("system files", listing.junk), (total, listing.ignored)):
-        if tally:
-            names = ", ".join(f"{printable(name)} {tally[name]}" for name in sorted(tally))
-            listing.report("note", root, f"ignored {text}: {names}")
+    listing.report_ignored()
     for split, counts in count_images(listing.images).items():
         few, many = sorted(zip(counts.values(), _NOUNS, strict=True))
         if 0 < few[0] * _EXTREME_RATIO < many[0]:
@@ -195,6 +202,20 @@ class _Listing:
 
     def report(self, grade, path, text):
         self.problems.append(Problem(grade, path.relative_to(self.root).as_posix(), text))
+
+    def report_ignored(self):
+        """Tell of unused files: images of other types in a warning, the rest in notes."""
+        others = {name: n for name, n in self.ignored.items() if name.lower() in _OTHER_IMAGES}
+        rest = {name: n for name, n in self.ignored.items() if name not in others}
+        n_others = counted(sum(others.values()), "image")
+        for grade, text, tally in (
+            ("warning", f"does not use {n_others} of other types, convert to JPEG", others),
+            ("note", "ignored system files", self.junk),
+            ("note", f"ignored {counted(sum(rest.values()), 'file')}", rest),
+        ):
+            if tally:
+                names = ", ".join(f"{printable(name)} {tally[name]}" for name in sorted(tally))
+                self.report(grade, self.root, f"{text}: {names}")
 
     def add_kaggle(self):
         by_kind = defaultdict(list)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,8 +12,20 @@ from catdog_helpers import CatdogError
 
 
 def printable(path):
-    """Write a path in ASCII and on one line, with forward slashes and Python's escapes."""
-    return ascii(Path(path).as_posix())[1:-1]
+    """Write a path on one line, with forward slashes; what cannot be printed with Python's escapes.
+
+    Letters of all languages stay. Line ends, marks that turn the direction of text and bytes that
+    are no text are escaped.
+    """
+    text = Path(path).as_posix()
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def escape_what_streams_cannot_show():
+    """Let no character end a command: a console with a small character set shows its escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # Jupyter's streams have no such method
+            stream.reconfigure(errors="backslashreplace")
 
 
 def counted(n, noun):

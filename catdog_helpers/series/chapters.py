@@ -8,6 +8,17 @@ from pathlib import Path
 
 from catdog_helpers import CatdogError
 
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_TYPE_NAMES = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "a dictionary",
+    type(None): "None",
+}
+
 
 class UsageError(CatdogError):
     """The command line asks for something that does not exist; exit code 2."""
@@ -17,13 +28,14 @@ class UsageError(CatdogError):
 class Chapter:
     """A notebook, the number of all its cells, and the names that its parameters cell sets.
 
-    `parameters_index` is where the cell tagged ``parameters`` is, counted from 0.
+    `parameters_index` is where the cell tagged ``parameters`` is, counted from 0. `parameters` has
+    the default of each name, None where it is not written as a plain value.
     """
 
     path: Path
     n_cells: int
     parameters_index: int
-    parameters: tuple[str, ...]
+    parameters: dict[str, object]
 
     def own(self, parameters):
         """Return those of the given parameters, a dict of values by name, that the chapter has."""
@@ -110,6 +122,47 @@ def _read_chapter(path):
     except SyntaxError as error:
         raise CatdogError(f"{path.name}: the 'parameters' cell is not Python: {error}") from None
     assignments = [each for each in statements if isinstance(each, ast.Assign | ast.AnnAssign)]
-    targets = [t for each in assignments for t in getattr(each, "targets", None) or [each.target]]
-    names = tuple(target.id for target in targets if isinstance(target, ast.Name))
-    return Chapter(path, len(cells), tagged[0], names)
+    parameters = {
+        target.id: _literal(each.value, None)
+        for each in assignments
+        for target in getattr(each, "targets", None) or [each.target]
+        if isinstance(target, ast.Name)
+    }
+    return Chapter(path, len(cells), tagged[0], parameters)
+
+
+def typed_value(text, default):
+    """Turn the text of a command line into a value of the type that a parameter's default has.
+
+    A tuple becomes a list, since a notebook takes its parameters as JSON. With None for a default,
+    any literal will do, and anything else is text.
+
+    Raises
+    ------
+    ValueError
+        If the text is of another type; the message names both, with an example.
+    """
+    value = _literal(text, text)
+    if isinstance(default, bool) and text.strip().casefold() in _TRUTH:
+        return _TRUTH[text.strip().casefold()]
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if default is not None and _type_name(value) != _type_name(default):
+        raise ValueError(
+            f"wants {_type_name(default)}, such as {default!r}; {text!r} is {_type_name(value)}"
+        )
+    return value
+
+
+def _literal(source, otherwise):
+    """Evaluate a literal, a node or its text, such as ``3e-5`` or ``(26, 16, 8)``."""
+    try:
+        value = ast.literal_eval(source)
+    except (ValueError, TypeError, SyntaxError, AttributeError, MemoryError, RecursionError):
+        return otherwise
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _type_name(value):
+    """Name the type of a parameter in plain words."""
+    return _TYPE_NAMES.get(type(value), type(value).__name__)

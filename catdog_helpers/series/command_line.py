@@ -4,7 +4,6 @@
 """
 
 import argparse
-import ast
 import contextlib
 import difflib
 import json
@@ -15,7 +14,8 @@ import warnings
 from pathlib import Path
 
 from catdog_helpers import CatdogError
-from catdog_helpers.series.chapters import UsageError, read_chapters
+from catdog_helpers.files.paths import escape_what_streams_cannot_show
+from catdog_helpers.series.chapters import UsageError, read_chapters, typed_value
 
 _OWN_OPTIONS = {"DATA": "--data", "WEIGHTS": "--weights", "RUN_DIR": "--out"}
 
@@ -32,10 +32,7 @@ def main(arguments=None, project=None):
         With code 2 if an option is unknown or contradicts another, 0 after ``--help``.
     """
     options = _parse(arguments, project or Path.cwd())
-    for stream in (sys.stdout, sys.stderr):
-        # A console with a small character set must not end a run; Jupyter's has no such method.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    escape_what_streams_cannot_show()
     try:
         with _signals_interrupt(), warnings.catch_warnings():
             # Those of papermill and its like say nothing about the chapters.
@@ -123,6 +120,7 @@ def _run(options):
     chapters = read_chapters(options.notebooks.resolve(), options.only)
     run_dir = (options.out or options.project / "runs" / "latest").resolve()
     parameters = _parameters(options, chapters, run_dir)
+    _check_data(options, chapters, run_dir, parameters["DATA"])
     # Slow to import, so after all that wrong usage could be told without it.
     from catdog_helpers import results
     from catdog_helpers.series import execution, stored_outputs
@@ -146,10 +144,10 @@ def _run(options):
     if not scores.empty:
         print(f"\n{scores.to_string()}\n")
     print(f"Models, scores and executed chapters: {run_dir}")
-    if parameters["DATA"] == "sample":
+    if results.identity(run_dir)["data"] == "sample":
         print("On the photos: python runall.py --data photos")
     if options.handouts:
-        _write_handouts(read_chapters(options.notebooks.resolve()), run_dir, parameters)
+        _write_handouts(read_chapters(options.notebooks.resolve()), run_dir)
 
 
 def _parameters(options, chapters, run_dir):
@@ -158,7 +156,10 @@ def _parameters(options, chapters, run_dir):
     parameters = {"RUN_DIR": str(run_dir), "DATA": data}
     if options.weights:
         parameters["WEIGHTS"] = _source("--weights", options.weights, ("imagenet", "drawn"))
-    valid = {name for chapter in chapters for name in chapter.parameters} - set(_OWN_OPTIONS)
+    defaults = {}
+    for chapter in reversed(chapters):  # of a name in several chapters the first default counts
+        defaults |= chapter.parameters
+    valid = defaults.keys() - set(_OWN_OPTIONS)
     for setting in options.p:
         name, equals, value = setting.partition("=")
         if not equals:
@@ -172,10 +173,24 @@ def _parameters(options, chapters, run_dir):
             choice = f"Valid: {', '.join(sorted(valid))}"
             raise UsageError(f"-p: no chapter has a parameter {name!r}{hint} {choice}")
         try:
-            parameters[name] = ast.literal_eval(value)
-        except (ValueError, TypeError, SyntaxError):
-            parameters[name] = value
+            parameters[name] = typed_value(value, defaults[name])
+        except ValueError as error:
+            raise UsageError(f"-p: {name} {error}") from None
     return parameters
+
+
+def _check_data(options, chapters, run_dir, data):
+    """Refuse other data for chapters that take theirs from the run of chapter 1."""
+    from catdog_helpers import results
+
+    if not options.data or any("DATA" in chapter.parameters for chapter in chapters):
+        return
+    stored = results.identity(run_dir)["data"]
+    if stored is not None and stored != data:
+        raise UsageError(
+            f"--data: the run in {run_dir} is on {stored}, and only chapter 01 begins another; "
+            "add it to --only, or choose another --out"
+        )
 
 
 def _source(option, value, names):
@@ -194,7 +209,7 @@ def _run_seeds(options, chapters, run_dir, parameters, timeout):
 
     first = parameters.get("SEED", 0)
     if not any("SEED" in chapter.parameters for chapter in chapters):
-        raise UsageError("--seeds: no chapter has a parameter SEED")
+        raise UsageError("--seeds: no chapter has a parameter SEED; chapter 01 sets it")
     if not isinstance(first, int) or first < 0:
         raise UsageError(f"-p: SEED is a whole number from 0 with --seeds, not {first!r}")
     numbers = range(first, first + options.seeds)
@@ -208,33 +223,39 @@ def _run_seeds(options, chapters, run_dir, parameters, timeout):
         model: {metric: row[metric].dropna().to_dict() for metric in row.index.levels[0]}
         for model, row in statistics.iterrows()
     }
-    content = {"data": parameters["DATA"], "seeds": list(numbers), "models": models}
+    findings = seeds.finding_statistics(folders)
+    content = {
+        "data": parameters["DATA"],
+        "seeds": list(numbers),
+        "models": models,
+        "findings": findings.to_dict(orient="index"),
+    }
     path = run_dir / "seeds.json"
     with atomic(path) as new:
         new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if not statistics.empty:
         print(f"\n{statistics.to_string(float_format='{:.1%}'.format, na_rep='')}\n")
+    if not findings.empty:
+        numbers_only = findings.drop(columns="values")
+        print(f"{numbers_only.to_string(float_format='{:.3f}'.format, na_rep='')}\n")
     print(f"Mean and standard deviation over the seeds {numbers[0]} to {numbers[-1]}: {path}")
 
 
-def _write_handouts(series, run_dir, parameters):
+def _write_handouts(series, run_dir):
     """Write the handouts of those chapters that were executed in this very run."""
     from catdog_helpers import results
     from catdog_helpers.series import execution, handouts
 
-    identity = [name.upper() for name in results.IDENTITY]
-    executed = {}
+    identity, executed = results.identity(run_dir), {}
     for chapter in series:
-        notebook, given = execution.executed_copy(chapter, run_dir)
-        wanted = chapter.own(parameters)
-        if notebook and all(given.get(name) == wanted.get(name) for name in identity):
+        notebook, _ = execution.executed_copy(chapter, run_dir)
+        if notebook and notebook.metadata.get("catdog_run") == identity:
             executed[chapter.path.stem] = notebook
     missing = [chapter.path.stem for chapter in series if chapter.path.stem not in executed]
     if missing:
         print(f"Handouts without {', '.join(missing)}: not executed in this run")
     # Of a path its last part: the rest is private to the teacher.
-    source = Path(parameters["DATA"]).name
-    caption = f"Images: {source}. Seed: {results.read_scores(run_dir).get('seed')}."
+    caption = f"Images: {Path(str(identity['data'])).name}. Seed: {identity['seed']}."
     folder = run_dir / "handouts"
     remark = handouts.write_handouts(folder, executed, results.score_table(run_dir), caption)
     print(f"Handouts: {folder}" + (f" ({remark})" if remark else ""))

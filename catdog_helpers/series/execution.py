@@ -14,6 +14,7 @@ import sys
 import textwrap
 import time
 
+import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
@@ -21,7 +22,7 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
-from catdog_helpers import CatdogError
+from catdog_helpers import CatdogError, results
 from catdog_helpers.files.paths import reason
 from catdog_helpers.series.chapters import UsageError, read_notebook
 
@@ -63,6 +64,7 @@ def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, *, environment=No
         raise UsageError(f"--out: cannot write in {folder}: {reason(error)}") from None
     for chapter, executed in zip(chapters, copies, strict=True):
         _run_chapter(chapter, executed, chapter.own(parameters), timeout, environment)
+        _mark_run(executed, results.identity(run_dir))
         if finished is not None:
             finished(chapter)
 
@@ -97,6 +99,13 @@ def _run_chapter(chapter, executed, parameters, timeout, environment):
             why = _why(error, timeout)
             raise CatdogError(f"{progress.place()}: {why}{kept}") from None
     incomplete.replace(executed)
+
+
+def _mark_run(executed, identity):
+    """Note in an executed copy which run it belongs to: the folder may see another one later."""
+    notebook = read_notebook(executed)
+    notebook.metadata["catdog_run"] = identity
+    nbformat.write(notebook, executed)
 
 
 def _why(error, timeout):

@@ -10,6 +10,8 @@ from catdog_helpers import results
 from catdog_helpers.series.chapters import UsageError, read_notebook, tags
 from catdog_helpers.series.execution import TIMEOUT, executed_copy, run_series
 
+_STATISTICS = ["mean", "std", "min", "max"]
+
 
 def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume, map=map):
     """Run chapters once for each seed, each time in a folder ``seed-<n>`` of its own.
@@ -100,5 +102,23 @@ def seed_statistics(run_dirs):
     ]
     table = pandas.DataFrame(rows, columns=["model", "val_accuracy", "test_accuracy"])
     accuracies = table.set_index("model").astype(float).dropna(axis="columns", how="all")
-    statistics = accuracies.groupby("model", sort=False).agg(["mean", "std", "min", "max"])
+    statistics = accuracies.groupby("model", sort=False).agg(_STATISTICS)
     return statistics.rename_axis(None)
+
+
+def finding_statistics(run_dirs):
+    """Collect the findings of several runs: a row each, with the value of each seed as a list.
+
+    The other columns are those of `seed_statistics`. A finding that only some of the runs have, as
+    after a chapter of one's own, has fewer values.
+
+    Raises
+    ------
+    CatdogError
+        If the scores of a run cannot be read.
+    """
+    runs = [results.read_scores(run_dir).get("findings", {}) for run_dir in run_dirs]
+    table = pandas.DataFrame(runs).sort_index(axis="columns").astype(float)
+    statistics = table.agg(_STATISTICS).T if len(table.columns) else pandas.DataFrame()
+    statistics["values"] = [table[name].dropna().tolist() for name in table]
+    return statistics

@@ -149,14 +149,38 @@ def test_junk_is_one_note_and_no_class(tree):
     assert counts(tree) == ("official", [[5, 5], [4, 4], [1, 1]])
 
 
+@pytest.mark.parametrize(
+    "name", ["@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "System Volume Information"]
+)
+def test_folders_of_other_systems_are_junk_at_every_level(tree, name):
+    for folder in (tree, tree / "train", tree / "validation" / "dogs"):
+        trees.put(folder / name / "thumb.jpg", b"junk")
+    assert problems(tree, "error", "warning", "note") == [f"ignored system files: {name} 3"]
+
+
+def test_a_folder_nearby_that_cannot_be_read_is_no_error(tmp_path, monkeypatch):
+    trees.official(tmp_path / "up" / "pets")
+    (tmp_path / "up" / "private").mkdir()
+    forbid(monkeypatch, tmp_path / "up" / "private")
+    with pytest.raises(CatdogError, match=r"no known layout: .*did you mean .*/up/pets\?$"):
+        find_layout(tmp_path / "up")
+
+
 def test_files_that_are_skipped_are_counted_by_suffix(tree):
     cats = tree / "train" / "cats"
-    (cats / "cat.t0.jpg").rename(cats / "cat.t0.jpe")
-    assert problems(tree, "error", "note") == ["ignored 1 file: .jpe 1"]
-    trees.put(cats / "x.webp")
     trees.put(tree / "vectorize.py", b"")
+    assert problems(tree, "error", "note") == ["ignored 1 file: .py 1"]
+    trees.put(cats / "vectorize.py", b"")
     trees.put(tree / "train" / "README", b"")
-    assert problems(tree, "note") == ["ignored 4 files: .jpe 1, .py 1, .webp 1, README 1"]
+    assert problems(tree, "warning", "note") == ["ignored 3 files: .py 2, README 1"]
+
+
+def test_images_of_other_types_are_a_warning(tree):
+    for i in range(3):
+        trees.put(tree / "train" / "cats" / f"IMG_{i}.HEIC", b"")
+    trees.put(tree / "validation" / "dogs" / "x.webp", b"")
+    text = "does not use 4 images of other types, convert to JPEG: .HEIC 3, .webp 1"
+    assert problems(tree, "error", "warning", "note") == [text]
 
 
 def test_any_other_folder_is_an_error(tree):

@@ -1,3 +1,6 @@
+import io
+import sys
+
 import pytest
 import trees
 
@@ -5,8 +8,19 @@ from catdog_helpers import CatdogError
 from catdog_helpers.files import paths
 
 
-def test_paths_are_shown_in_ascii_on_one_line():
-    assert paths.printable("a/\u043a\n\udce9.jpg") == "a/\\u043a\\n\\udce9.jpg"
+def test_paths_are_shown_on_one_line_in_the_letters_of_their_language():
+    assert paths.printable("J\u00fcrgen/\u043a.jpg") == "J\u00fcrgen/\u043a.jpg"
+    # A line end, a byte that is no text, and the mark that turns the direction of what follows.
+    assert paths.printable("a\n\udce9\u202egpj.exe") == "a\\n\\udce9\\u202egpj.exe"
+
+
+def test_no_character_ends_a_command(monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())  # as in Jupyter, without reconfigure
+    paths.escape_what_streams_cannot_show()
+    print("J\u00fcrgen \u043a", end="", flush=True)
+    assert console.buffer.getvalue() == b"J\xfcrgen \\u043a"
 
 
 def test_counts_with_their_nouns():

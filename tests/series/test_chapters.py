@@ -3,7 +3,7 @@
 import pytest
 
 from catdog_helpers import CatdogError
-from catdog_helpers.series.chapters import UsageError, read_chapters
+from catdog_helpers.series.chapters import UsageError, read_chapters, typed_value
 from notebooks import write_notebook
 
 
@@ -11,8 +11,48 @@ def test_parameters_are_all_names_that_the_cell_sets(tmp_path):
     parameters = 'A = 1  # or A = 2\nB: int = 2\nC = D = "a=b"\nE = (\n    A,\n)\nA == print(B)'
     write_notebook(tmp_path / "01_one.ipynb", "F = 1", parameters=parameters)
     (chapter,) = read_chapters(tmp_path)
-    assert set(chapter.parameters) == {"A", "B", "C", "D", "E"}
+    assert chapter.parameters == {"A": 1, "B": 2, "C": "a=b", "D": "a=b", "E": None}
     assert chapter.own({"A": 3, "F": 4}) == {"A": 3}
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "value"),
+    [
+        *[(False, text, False) for text in ("False", "false", "no", "0")],
+        *[(False, text, True) for text in ("True", "TRUE", "yes", "1")],
+        (20, "5", 5),
+        (3e-5, "1e-3", 1e-3),
+        (3e-5, "1", 1.0),
+        ("sample", "pets", "pets"),
+        ("sample", "'3'", "3"),
+        (None, "(52, 32, 16)", [52, 32, 16]),
+        (None, "[52,32,16]", [52, 32, 16]),
+        (None, "imagenet", "imagenet"),
+        ([1, 2], "3, 4", [3, 4]),
+    ],
+)
+def test_the_default_of_a_parameter_decides_its_type(default, text, value):
+    typed = typed_value(text, default)
+    assert typed == value and type(typed) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "message"),
+    [
+        (20, "abc", "wants a whole number, such as 20; 'abc' is text"),
+        (20, "2.5", "wants a whole number, such as 20; '2.5' is a number"),
+        (20, "True", "wants a whole number, such as 20; 'True' is True or False"),
+        (False, "2", "wants True or False, such as False; '2' is a whole number"),
+        (False, "maybe", "wants True or False, such as False; 'maybe' is text"),
+        (3e-5, "fast", "wants a number, such as 3e-05; 'fast' is text"),
+        ("sample", "3", "wants text, such as 'sample'; '3' is a whole number"),
+        ([1, 2], "3", "wants a list, such as [1, 2]; '3' is a whole number"),
+    ],
+)
+def test_another_type_is_refused_with_both_named(default, text, message):
+    with pytest.raises(ValueError) as refused:
+        typed_value(text, default)
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ WRONG_USAGE = {
     "parameter without value": (["-p", "EPOCHS"], ["NAME=VALUE"]),
     "parameter with an option": (["-p", "DATA=photos"], ["--data"]),
     "parameter like none": (["-p", "WIDTH=3"], ["'WIDTH'", "Valid: EPOCHS, SEED"]),
+    "type of a parameter": (["-p", "EPOCHS=abc"], ["a whole number, such as 20; 'abc' is text"]),
     "data": (["--data", "phots"], ["phots", "sample or photos"]),
     "weights": (["--weights", "imagnet"], ["imagnet", "imagenet or drawn"]),
     "notebooks": (["--notebooks", "nowhere"], ["no notebooks in", "--notebooks"]),
@@ -132,10 +133,21 @@ def test_handouts_hold_the_chapters_of_the_run(tmp_path, capsys, monkeypatch):
     # From the chapters of the earlier run, without running them again.
     assert run(tmp_path, "--handouts", "--only", "2") == 0
     assert pages() == ["01_one", "02_two"]
-    # Chapters of different seeds are not of one run.
-    assert run(tmp_path, "--handouts", "--only", "2", "-p", "SEED=1") == 0
-    assert pages() == ["02_two"]
-    assert "Handouts without 01_one: not executed in this run" in capsys.readouterr().out
+    # A chapter that was executed before chapter 1 began another run is not of this one.
+    assert run(tmp_path, "--handouts", "--only", "1", "-p", "SEED=1") == 0
+    assert pages() == ["01_one"]
+    assert "Handouts without 02_two: not executed in this run" in capsys.readouterr().out
+
+
+def test_other_data_needs_chapter_1(tmp_path, capsys):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
+    write_notebook(tmp_path / "notebooks" / "02_two.ipynb", "1", parameters="EPOCHS = 1")
+    assert run(tmp_path) == 0
+    assert run(tmp_path, "--only", "2", "--data", "sample") == 0
+    capsys.readouterr()
+    assert run(tmp_path, "--only", "2", "--data", "photos") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is on sample, and only chapter 01 begins another; add it to --only" in line
 
 
 def test_handouts_keep_the_folder_of_a_user_before_any_chapter_runs(tmp_path, capsys):

@@ -48,15 +48,15 @@ def test_seeds_that_are_complete_are_not_run_again(tmp_path, capsys):
     assert seeds_run() == ["2", "3"]
     assert "seed 1: complete, kept" in capsys.readouterr().out
     # Other parameters, other chapters and lost results make another run.
-    assert seeds_run("-p", "EPOCHS=(1, 2)") == ["1", "2", "3"]
-    assert seeds_run("-p", "EPOCHS=(1, 2)") == []
+    assert seeds_run("-p", "EPOCHS=3") == ["1", "2", "3"]
+    assert seeds_run("-p", "EPOCHS=3") == []
     write_notebook(path, SEEDED, "1")
-    assert seeds_run("-p", "EPOCHS=(1, 2)") == ["1", "2", "3"]
+    assert seeds_run("-p", "EPOCHS=3") == ["1", "2", "3"]
     # As chapter 1 leaves them at its start, and of another seed.
     for lost in ({"seed": 3, "models": {}}, {"seed": 4, "models": {"a": {"test_accuracy": 1}}}):
         (run_dir / "seed-3" / "scores.json").write_text(json.dumps(lost))
-        assert seeds_run("-p", "EPOCHS=(1, 2)") == ["3"]
-    assert seeds_run("-p", "EPOCHS=(1, 2)", "--only", "1") == ["1", "2", "3"]
+        assert seeds_run("-p", "EPOCHS=3") == ["3"]
+    assert seeds_run("-p", "EPOCHS=3", "--only", "1") == ["1", "2", "3"]
 
 
 def test_seeds_without_test_scores_show_validation_only(tmp_path):
@@ -67,6 +67,22 @@ def test_seeds_without_test_scores_show_validation_only(tmp_path):
     table = seeds.seed_statistics([tmp_path / "0", tmp_path / "1"])
     assert table.columns.get_level_values(0).unique().tolist() == ["val_accuracy"]
     assert table.loc["first", ("val_accuracy", "std")] == 0
+
+
+def test_findings_of_several_seeds(tmp_path):
+    for seed, findings in enumerate([{"02.b": 1, "01.a": 0.5}, {"02.b": 3}]):
+        (tmp_path / f"{seed}").mkdir()
+        content = {"models": {}, "findings": findings}
+        (tmp_path / f"{seed}" / "scores.json").write_text(json.dumps(content))
+    table = seeds.finding_statistics([tmp_path / "0", tmp_path / "1"])
+    assert table["values"].to_dict() == {"01.a": [0.5], "02.b": [1, 3]}
+    # By hand: 1 and 3 have the mean 2, and deviations of 1 from it.
+    statistics = table.loc["02.b", ["mean", "std", "min", "max"]].tolist()
+    assert statistics == pytest.approx([2, 2**0.5, 1, 3])
+
+
+def test_runs_without_findings_have_an_empty_table(tmp_path):
+    assert seeds.finding_statistics([tmp_path]).empty
 
 
 @posix_only
