@@ -144,7 +144,7 @@ def _run(options):
     if not scores.empty:
         print(f"\n{scores.to_string()}\n")
     print(f"Models, scores and executed chapters: {run_dir}")
-    if results.identity(run_dir)["data"] == "sample":
+    if (results.identity(run_dir)["data"] or parameters["DATA"]) == "sample":
         print("On the photos: python runall.py --data photos")
     if options.handouts:
         _write_handouts(read_chapters(options.notebooks.resolve()), run_dir)

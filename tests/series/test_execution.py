@@ -69,10 +69,11 @@ def test_notebooks_that_no_run_made_are_not_overwritten(tmp_path, capsys):
 def test_parameters_reach_the_chapters_that_have_them(tmp_path, capsys):
     one = "print(repr(EPOCHS), repr(SEED), RUN_DIR, DATA)"
     write_notebook(tmp_path / "notebooks" / "01_one.ipynb", one)
-    write_notebook(tmp_path / "notebooks" / "02_two.ipynb", "SEED", parameters="SEED = None")
-    assert run(tmp_path, "-p", "EPOCHS=3", "-p", "SEED=a=b", "--data", tmp_path) == 0
+    write_notebook(tmp_path / "notebooks" / "02_two.ipynb", "NAME", parameters="NAME = None")
+    options = ["-p", "EPOCHS=3", "-p", "SEED=4", "-p", "NAME=a=b"]
+    assert run(tmp_path, *options, "--data", tmp_path) == 0
     run_dir = tmp_path / "runs" / "latest"
-    assert printed(copy_of(tmp_path, "01_one")) == f"3 'a=b' {run_dir} {tmp_path}\n"
+    assert printed(copy_of(tmp_path, "01_one")) == f"3 4 {run_dir} {tmp_path}\n"
     assert copy_of(tmp_path, "02_two").cells[-1].outputs[0].data["text/plain"] == "'a=b'"
     out = capsys.readouterr().out
     # One line for each code cell, and none for the cell that holds the given parameters.
