@@ -33,11 +33,6 @@ def read_claims():
     return tomllib.loads((FOLDER / "findings.toml").read_text(encoding="utf-8"))
 
 
-def read_measured():
-    """Return ``{source: {"seeds": [...], "values": {finding: [...]}}}`` from ``findings.json``."""
-    return json.loads((FOLDER / "findings.json").read_text(encoding="utf-8"))
-
-
 def holds(claim, value, source):
     """Whether a value is within the bound of a claim; photos may have a bound of their own."""
     own = {"photos": "photos_"}.get(source, "")

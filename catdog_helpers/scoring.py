@@ -129,13 +129,19 @@ def mcnemar_p_value(first, second):
     Q. McNemar, "Note on the sampling error of the difference between correlated proportions
     or percentages", Psychometrika 12 (1947).
     """
-    if not np.array_equal(first.labels, second.labels):
-        raise CatdogError("a paired test needs two scores of the same images in the same order")
-    only_first = int((first.correct & ~second.correct).sum())
-    only_second = int((second.correct & ~first.correct).sum())
+    only_first, only_second = _only_one_correct(first, second)
     if only_first + only_second == 0:
         return 1.0
     return float(binomtest(only_first, only_first + only_second).pvalue)
+
+
+def _only_one_correct(first, second):
+    """Count the images on which only the first, and only the second of two models is correct."""
+    if not np.array_equal(first.labels, second.labels):
+        raise CatdogError("a paired test needs two scores of the same images in the same order")
+    only_first = first.correct & ~second.correct
+    only_second = second.correct & ~first.correct
+    return int(only_first.sum()), int(only_second.sum())
 
 
 @dataclass(frozen=True)
@@ -184,14 +190,13 @@ def compare(first, second):
     too: A. Agresti and Y. Min, "Simple improved confidence intervals for comparing matched
     proportions", Statistics in Medicine 24 (2005).
     """
-    p_value = mcnemar_p_value(first, second)
     n = len(first.labels) + 2
-    only_first = int((first.correct & ~second.correct).sum()) + 0.5
-    only_second = int((second.correct & ~first.correct).sum()) + 0.5
+    only_first, only_second = (count + 0.5 for count in _only_one_correct(first, second))
     middle = (only_first - only_second) / n
     half = 1.96 * np.sqrt((only_first + only_second) / n - middle**2) / np.sqrt(n)
     interval = (max(-1.0, middle - half), min(1.0, middle + half))
-    return Comparison(first.accuracy - second.accuracy, interval, p_value)
+    difference = first.accuracy - second.accuracy
+    return Comparison(difference, interval, mcnemar_p_value(first, second))
 
 
 def percent(scored):

@@ -63,15 +63,16 @@ def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, *, environment=No
     except OSError as error:
         raise UsageError(f"--out: cannot write in {folder}: {reason(error)}") from None
     for chapter, executed in zip(chapters, copies, strict=True):
-        _run_chapter(chapter, executed, chapter.own(parameters), timeout, environment)
-        _mark_run(executed, results.identity(run_dir))
+        incomplete = executed.with_suffix(_INCOMPLETE)
+        _run_chapter(chapter, incomplete, chapter.own(parameters), timeout, environment)
+        _mark_run(incomplete, results.identity(run_dir))
+        incomplete.replace(executed)
         if finished is not None:
             finished(chapter)
 
 
-def _run_chapter(chapter, executed, parameters, timeout, environment):
+def _run_chapter(chapter, incomplete, parameters, timeout, environment):
     """Run one chapter and check that every cell ran; whatever stops it is named with its place."""
-    incomplete = executed.with_suffix(_INCOMPLETE)
     progress = _Progress(chapter, injected=bool(parameters))
     with progress.bar:
         try:
@@ -98,7 +99,6 @@ def _run_chapter(chapter, executed, parameters, timeout, environment):
             kept = f"; partial copy: {incomplete}" if incomplete.exists() else ""
             why = _why(error, timeout)
             raise CatdogError(f"{progress.place()}: {why}{kept}") from None
-    incomplete.replace(executed)
 
 
 def _mark_run(executed, identity):
