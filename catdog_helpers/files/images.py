@@ -14,10 +14,19 @@ from catdog_helpers import CatdogError
 from catdog_helpers.files.paths import printable, reason
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-# A photo of one's own may come in more; a data set may not, since other tools can't read them.
-PHOTO_FORMATS = (*FORMATS, "TIFF", "AVIF")
 # The suffixes that keras.utils.image_dataset_from_directory takes for images.
 SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".gif": "GIF"}
+_HEIC_ADVICE = ""
+try:  # what iPhones save; the decoder is an extra of its own
+    import pillow_heif
+except ImportError:
+    _HEIC_ADVICE = "; convert it to JPEG, or pip install pillow-heif"
+else:
+    pillow_heif.register_heif_opener()
+    FORMATS = (*FORMATS, "HEIF")
+    SUFFIXES |= {".heic": "HEIF", ".heif": "HEIF"}
+# A photo of one's own may come in more; a data set may not, since other tools can't read them.
+PHOTO_FORMATS = (*FORMATS, "TIFF", "AVIF")
 # What makes an image upright, by its orientation (EXIF 2.32, tag 0x0112).
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -141,10 +150,17 @@ def _opened(path):
             try:
                 yield file
             except Exception as error:  # Pillow raises many kinds on damaged files
+                # Not the file's fault: the memory, or a disk that fails, whose errors have numbers.
+                if isinstance(error, MemoryError) or getattr(error, "errno", None):
+                    raise
                 size = os.fstat(file.fileno()).st_size
                 kind = f"{describe_type(head)}, " if size else ""
                 detail = f" ({error})" if file_type(head) in FORMATS else ""
-                raise ValueError(f"cannot be decoded: {kind}{size} bytes{detail}") from error
+                advice = _HEIC_ADVICE if file_type(head) == "HEIC" else ""
+                text = f"cannot be decoded: {kind}{size} bytes{detail}{advice}"
+                raise ValueError(text) from error
+    except MemoryError as error:
+        raise ValueError("cannot be read: not enough memory") from error
     except OSError as error:
         raise ValueError(f"cannot be read: {reason(error)}") from error
 

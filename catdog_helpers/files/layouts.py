@@ -111,7 +111,7 @@ def find_layout(source):
 def _layout(folder):
     """Name the layout of a folder, None where it has none."""
     entries = _entries(folder)
-    folders = {entry.name for entry in entries if entry.is_dir()}
+    folders = {entry.name for entry in entries if _is_folder(entry)}
     if {"train", "validation"} <= folders:
         return "official"
     if {"Cat", "Dog"} <= folders:
@@ -132,6 +132,14 @@ def _entries(folder, junk=False):
     return [entry for entry in found if junk or not _JUNK.fullmatch(entry.name)]
 
 
+def _is_folder(entry):
+    """Whether an entry of a folder is a folder or a link to one; a link to itself is neither."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def _folders_with_layout(folder, limit=1000):
     """Look through the folders below, level by level, for those with a layout."""
     found, queue = [], [folder]
@@ -148,7 +156,7 @@ def _folders_with_layout(folder, limit=1000):
 def _contents(folder):
     """Describe in words what lies in a folder."""
     entries = _entries(folder)
-    folders = [f"{printable(e.name)}/" for e in entries if e.is_dir()]
+    folders = [f"{printable(e.name)}/" for e in entries if _is_folder(e)]
     archives = [printable(e.name) for e in entries if e.name.lower().endswith(_ARCHIVE_SUFFIXES)]
     images = sum(e.name.lower().endswith(tuple(SUFFIXES)) for e in entries)
     names = ", ".join((folders + archives)[:8]) or "(none)"
@@ -208,8 +216,12 @@ class _Listing:
         others = {name: n for name, n in self.ignored.items() if name.lower() in _OTHER_IMAGES}
         rest = {name: n for name, n in self.ignored.items() if name not in others}
         n_others = counted(sum(others.values()), "image")
+        heic = any(name.lower() in (".heic", ".heif") for name in others)
+        advice = (
+            "convert to JPEG, or for HEIC pip install pillow-heif" if heic else "convert to JPEG"
+        )
         for grade, text, tally in (
-            ("warning", f"does not use {n_others} of other types, convert to JPEG", others),
+            ("warning", f"does not use {n_others} of other types, {advice}", others),
             ("note", "ignored system files", self.junk),
             ("note", f"ignored {counted(sum(rest.values()), 'file')}", rest),
         ):
@@ -236,7 +248,7 @@ class _Listing:
             path = Path(entry.path)
             if _JUNK.fullmatch(entry.name):
                 self.junk["._*" if entry.name.startswith("._") else entry.name] += 1
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 folders.append(path)
             elif path.suffix.lower() in SUFFIXES:
                 files.append(path)

@@ -9,7 +9,7 @@ import trees
 from PIL import Image
 
 from catdog_helpers import CatdogError
-from catdog_helpers.files import checks
+from catdog_helpers.files import checks, images
 from catdog_helpers.files.images import read_image
 
 
@@ -95,6 +95,53 @@ def test_what_cannot_be_decoded_is_described(content, reason, tmp_path):
     with pytest.raises(CatdogError) as caught:
         read_image(path, 16)
     assert str(caught.value).startswith(f"{path} cannot be decoded: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(MemoryError(), "not enough memory"), (OSError(5, "disk error"), "disk error")],
+)
+def test_what_is_not_the_fault_of_the_bytes_is_not_put_down_to_them(
+    error, reason, tmp_path, monkeypatch
+):
+    def fail(*arguments, **options):
+        raise error
+
+    path = trees.put(tmp_path / "a.jpg")
+    with monkeypatch.context() as context:
+        context.setattr(Image, "open", fail)
+        with pytest.raises(CatdogError, match=f"a.jpg cannot be read: {reason}$"):
+            read_image(path)
+    assert read_image(path).shape == (trees.SIDE, trees.SIDE, 3)  # nothing is remembered
+
+
+def test_heic_says_how_to_get_on(tmp_path, monkeypatch):
+    path = trees.put(tmp_path / "a.jpg", b"....ftypheic....")
+    monkeypatch.setattr(images, "_HEIC_ADVICE", "; convert it")  # as without pillow-heif
+    with pytest.raises(CatdogError, match=r"looks like HEIC, 16 bytes; convert it$"):
+        read_image(path)
+
+
+def test_heic_is_read_where_pillow_heif_is_installed(tmp_path):
+    pytest.importorskip("pillow_heif", reason="needs the extra [heic]")
+    tree = trees.official(tmp_path / "t")
+    path = trees.saved(tree / "train" / "cats" / "a.HEIC", Image.new("RGB", (64, 48)), "HEIF")
+    assert read_image(path).shape == (48, 64, 3)
+    report = checks.check(tree)
+    assert path in [image.path for image in report.images]
+    assert report.problems == ()
+    trees.put(path, path.read_bytes()[:-20])
+    assert "looks like HEIC" in checks.check(tree).errors[0].text
+
+
+def test_palettes_with_transparency_are_decoded_without_a_warning(tmp_path):
+    image = Image.new("P", (40, 40))
+    path = trees.saved(tmp_path / "a.png", image, "PNG", transparency=bytes([9] * 256))
+    with Image.open(path) as opened, pytest.warns(UserWarning, match="Transparency"):
+        opened.convert("RGB")
+    with warnings.catch_warnings(record=True) as caught:
+        read_image(path, 20)
+    assert caught == []
 
 
 def test_a_file_that_is_missing_or_a_folder_is_described(tmp_path):

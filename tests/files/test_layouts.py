@@ -5,6 +5,7 @@ import pytest
 import trees
 
 from catdog_helpers import CatdogError
+from catdog_helpers.files.images import SUFFIXES, read_image
 from catdog_helpers.files.layouts import count_images, find_layout, list_images
 
 
@@ -179,7 +180,10 @@ def test_images_of_other_types_are_a_warning(tree):
     for i in range(3):
         trees.put(tree / "train" / "cats" / f"IMG_{i}.HEIC", b"")
     trees.put(tree / "validation" / "dogs" / "x.webp", b"")
-    text = "does not use 4 images of other types, convert to JPEG: .HEIC 3, .webp 1"
+    advice = "convert to JPEG, or for HEIC pip install pillow-heif"
+    text = f"does not use 4 images of other types, {advice}: .HEIC 3, .webp 1"
+    if ".heic" in SUFFIXES:  # pillow-heif is installed
+        text = "does not use 1 image of other types, convert to JPEG: .webp 1"
     assert problems(tree, "error", "warning", "note") == [text]
 
 
@@ -252,6 +256,19 @@ def test_a_class_folder_may_be_a_link(tree):
     (tree / "train" / "cats").rename(tree.parent / "elsewhere")
     trees.link(tree / "train" / "cats", tree.parent / "elsewhere")
     assert counts(tree) == ("official", [[5, 5], [4, 4], [1, 1]])
+
+
+def test_a_link_to_itself_is_no_folder(tree):
+    for path in (tree / "loop", tree / "train" / "cats" / "loop"):
+        trees.link(path, "loop")
+    assert problems(tree, "error", "warning", "note") == ["ignored 2 files: loop 2"]
+    trees.link(tree / "train" / "dogs" / "loop.jpg", "loop.jpg")
+    with pytest.raises(CatdogError, match=r"dogs/loop.jpg cannot be read: .*links"):
+        read_image(tree / "train" / "dogs" / "loop.jpg")
+    (tree.parent / "none").mkdir()
+    trees.link(tree.parent / "none" / "loop", "loop")
+    with pytest.raises(CatdogError, match="has no known layout"):
+        find_layout(tree.parent / "none")
 
 
 def test_links_in_circles(tree):
