@@ -1,6 +1,7 @@
 """Verifies zip archives, and unpacks them safely."""
 
 import hashlib
+import lzma
 import shutil
 import stat
 import struct
@@ -21,15 +22,17 @@ MAX_UNPACKED_BYTES = 20 * 10**9
 _MAX_RATIO = 100
 _RATIO_APPLIES_FROM_BYTES = 10**8
 
-# What zipfile raises on damaged archives, and on compressions that it does not know.
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error)
+# What zipfile raises on damaged archives. For bzip2 it is an OSError, but without a number.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, struct.error)
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_BY_HAND = "unpack it with another program and give the folder instead"
 
 
 def verify(archive, *, sha256=None, size=None):
     """Compare a zip archive with its size in bytes and its hash, where they are known.
 
     The hash has 64 hexadecimal digits, upper or lower case. Without one, the checksums of the
-    archive's members must match.
+    archive's members must match, as far as Python can unpack them.
 
     Raises
     ------
@@ -52,10 +55,13 @@ def find_fault(archive, sha256=None, size=None):
     OSError
         If the file cannot be read.
     """
+    actual_size = Path(archive).stat().st_size
     with open(archive, "rb") as file:
         head = file.read(64)
+        # zipfile takes a disk that fails here, where the list of members is, for a bad archive.
+        file.seek(max(0, actual_size - 2**17))
+        file.read()
     found = "" if file_type(head) == "ZIP" else f", {describe_type(head)}"
-    actual_size = Path(archive).stat().st_size
     if size not in (None, actual_size):
         return f"{actual_size} bytes, expected {size}{found}"
     if not zipfile.is_zipfile(archive):
@@ -67,7 +73,11 @@ def find_fault(archive, sha256=None, size=None):
     try:
         with zipfile.ZipFile(archive) as zip_file:
             name = zip_file.testzip()  # reads all members to their ends
-    except _UNREADABLE as error:
+    except RuntimeError:  # encrypted, or compressed in an unknown way: no damage, see `unpack`
+        return None
+    except (*_DAMAGED, OSError) as error:
+        if getattr(error, "errno", None):
+            raise
         return str(error)
     return f"the checksum of its member {name!a} does not match" if name else None
 
@@ -106,9 +116,11 @@ def unpack(archive, folder=None):
                 same = file.is_file() and file.stat().st_size == member.file_size
                 if not (same or member.is_dir()):
                     raise CatdogError(f"{folder} has been changed: see {file}; delete the folder")
-    except _UNREADABLE as error:
-        raise CatdogError(f"{archive} is incomplete or corrupt: {error}") from error
-    except OSError as error:
+    except RuntimeError as error:
+        raise CatdogError(f"cannot unpack {archive}: {error}; {_BY_HAND}") from error
+    except (*_DAMAGED, OSError) as error:
+        if not getattr(error, "errno", None):
+            raise CatdogError(f"{archive} is incomplete or corrupt: {error}") from error
         where = f": {error.filename}" if error.filename else ""
         raise CatdogError(f"cannot unpack {archive}: {reason(error)}{where}") from error
     return folder
@@ -130,6 +142,9 @@ def _find_danger(archive, members):
             return f"{about} is a link or a device, not a file"
         if member.flag_bits & 1:
             return f"{about} is encrypted; unpack it with its password and give the folder instead"
+        if member.compress_type not in _COMPRESSIONS:
+            way = zipfile.compressor_names.get(member.compress_type, member.compress_type)
+            return f"{about} is compressed by {way}, which Python does not know; {_BY_HAND}"
     names = Counter(PureWindowsPath(member.filename) for member in members)
     for name, n in names.items():
         if n > 1:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import sys
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -48,7 +49,8 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
     parts = urlsplit(url)
     local = None if "://" in url else Path(url).expanduser()
     if parts.scheme == "file":
-        local = Path(url2pathname(parts.path))
+        host = "" if parts.netloc == "localhost" else parts.netloc  # of a Windows share
+        local = Path(url2pathname(f"//{host}{parts.path}" if host else parts.path))
     if local is not None:
         verify(local, sha256=sha256, size=size)
         return local
@@ -58,21 +60,29 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
         name = f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
     archive = (cache_folder() if folder is None else Path(folder)) / name
     record = archive.with_name(f"{name}.sha256")
+    recorded = _recorded_hash(record) if official else None
     if official:
-        size = size or OFFICIAL_SIZE
-        if record.exists():
-            sha256 = sha256 or record.read_text(encoding="utf-8").split()[0]
+        size, sha256 = size or OFFICIAL_SIZE, sha256 or recorded
     quarantined = _quarantine(archive, sha256, size) if archive.exists() else ""
     if not archive.exists():
         try:
             _download(url, archive, sha256, size)
         except CatdogError as error:
             raise CatdogError(f"{error}{quarantined}") from error
-    if official and not record.exists():
+    if official and recorded is None:
         # A cache that only the teacher may write to does without the record.
         with contextlib.suppress(OSError), atomic(record) as part:
             part.write_text(f"{pooch.file_hash(archive)}  {name}\n", encoding="utf-8")
     return archive
+
+
+def _recorded_hash(record):
+    """Return the hash in a file; None if there is none, as after a full disk or a power cut."""
+    try:
+        found = re.match(rb"[0-9a-f]{64}\b", record.read_bytes())
+    except OSError:
+        return None
+    return found and found[0].decode()
 
 
 def _quarantine(archive, sha256, size):
@@ -80,6 +90,8 @@ def _quarantine(archive, sha256, size):
     try:
         verify(archive, sha256=sha256, size=size)
     except CatdogError as error:
+        if isinstance(error.__cause__, OSError):  # says nothing about the archive, which stays
+            raise
         bad = archive.with_name(f"{archive.name}.bad")
         try:
             os.replace(archive, bad)
@@ -108,9 +120,10 @@ def _download(url, archive, sha256, size):
 
     pooch.get_logger().setLevel("WARNING")
     names = {"registry": {archive.name: None}, "urls": {archive.name: url}}
-    store = pooch.create(archive.parent, "", retry_if_failed=RETRIES, **names)
     try:
-        store.fetch(archive.name, downloader=transfer)
+        with atomic(archive) as part:
+            store = pooch.create(part.parent, "", retry_if_failed=RETRIES, **names)
+            store.fetch(archive.name, downloader=transfer)
     except RequestException as error:
         raise CatdogError(f"cannot download {url}: {_network_reason(error)}; {_GET_ON}") from error
     except OSError as error:

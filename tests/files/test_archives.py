@@ -1,3 +1,4 @@
+import io
 import os
 import shutil
 import stat
@@ -73,6 +74,55 @@ def test_a_member_whose_bytes_make_no_sense_is_one_line(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_members_of_other_compressions_are_one_line(kind, tmp_path):
+    archive = tmp_path / "x.zip"
+    with zipfile.ZipFile(archive, "w", kind) as members:
+        members.writestr("a.txt", bytes(range(256)) * 99)
+    content = archive.read_bytes()
+    archive.write_bytes(content[:60] + b"\xff" * 40 + content[100:])
+    for act in (verify, unpack):
+        with pytest.raises(CatdogError, match=r"x.zip is incomplete or corrupt: \w+") as caught:
+            act(archive)
+        assert "None" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def with_compression(path, method):
+    """Write an archive that says of its member that it is compressed in some other way."""
+    content = bytearray(make_zip(path, {"a.txt": b"text"}).read_bytes())
+    content[8] = content[content.index(b"PK\x01\x02") + 10] = method
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(("method", "name"), [(9, "deflate64"), (93, "93")])
+def test_a_compression_that_python_does_not_know_is_no_damage(method, name, tmp_path, cache):
+    archive = with_compression(tmp_path / "x.zip", method)
+    verify(archive)
+    expected = f"is compressed by {name}, which Python does not know; unpack it with another"
+    with pytest.raises(CatdogError, match=expected):
+        unpack(archive)
+    assert not cache.exists() or list(cache.iterdir()) == []
+
+
+def test_a_password_is_no_damage(tmp_path):
+    verify(with_password(tmp_path / "x.zip"))
+
+
+@pytest.mark.parametrize("first_bad", [0, 1])  # byte
+def test_a_disk_that_fails_is_not_called_a_corrupt_archive(first_bad, tmp_path, monkeypatch):
+    class Failing(io.BufferedReader):
+        def read(self, *arguments):
+            if self.tell() >= first_bad:
+                raise OSError(5, "Input/output error")
+            return super().read(*arguments)
+
+    archive = make_zip(tmp_path / "x.zip", {"a.txt": os.urandom(200_000)})
+    monkeypatch.setattr("builtins.open", lambda path, mode: Failing(io.FileIO(path)))
+    with pytest.raises(CatdogError, match=r"cannot read the archive .*x.zip: Input/output error$"):
+        verify(archive)
+
+
 # --- What is refused before anything is written
 
 
@@ -120,13 +170,18 @@ def test_two_members_of_one_name_are_refused(second, tmp_path):
         unpack(archive)
 
 
-def test_members_with_a_password_are_refused(tmp_path):
-    archive = make_zip(tmp_path / "x.zip", {"a.txt": b"secret"})
-    content = bytearray(archive.read_bytes())
+def with_password(path):
+    """Write an archive that says of its member that it is encrypted."""
+    content = bytearray(make_zip(path, {"a.txt": b"secret"}).read_bytes())
+    content[6] |= 1
     content[content.index(b"PK\x01\x02") + 8] |= 1  # the flag of the central directory
-    archive.write_bytes(content)
+    path.write_bytes(content)
+    return path
+
+
+def test_members_with_a_password_are_refused(tmp_path):
     with pytest.raises(CatdogError, match="is encrypted; unpack it with its password"):
-        unpack(archive)
+        unpack(with_password(tmp_path / "x.zip"))
 
 
 # --- The unpacked folder

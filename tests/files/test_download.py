@@ -122,6 +122,31 @@ def test_a_bad_archive_in_a_read_only_cache_is_described(cache, monkeypatch, no_
         download.fetch()
 
 
+@pytest.mark.parametrize("error", [OSError(5, "disk error"), OSError(24, "Too many open files")])
+def test_an_archive_that_cannot_be_read_just_now_stays(
+    error, official_server, archive, cache, monkeypatch
+):
+    def fail(*arguments):
+        raise error
+
+    cache.mkdir()
+    shutil.copy(archive, cache)
+    with monkeypatch.context() as context:
+        context.setattr("zipfile.ZipFile.testzip", fail)
+        with pytest.raises(CatdogError, match=f"cannot read the archive .*: {error.strerror}$"):
+            download.fetch()
+    assert list(trees.contents(cache)) == [archive.name]
+    assert download.fetch() == cache.resolve() / archive.name
+    assert official_server.requests == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"1234 half.zip\n"])
+def test_a_record_without_a_hash_is_written_anew(content, official_server, good_hash, cache):
+    record = trees.put(cache / "cats_and_dogs_filtered.zip.sha256", content)
+    path = download.fetch()
+    assert record.read_text() == f"{good_hash}  {path.name}\n"
+
+
 def assert_says_how_to_get_on(error):
     assert '"sample"' in str(error)
     assert "CATDOG_URL" in str(error)
@@ -229,6 +254,12 @@ def test_a_local_copy_needs_no_network(archive, monkeypatch, no_network):
     assert download.fetch(archive.as_uri()) == archive
     monkeypatch.setenv("CATDOG_URL", str(archive))
     assert download.fetch() == archive
+
+
+def test_an_address_of_a_share_keeps_its_server(archive):
+    with pytest.raises(CatdogError, match=r"cannot read the archive \S*teacher.\S*pets.zip"):
+        download.fetch("file://teacher/share/pets.zip")
+    assert download.fetch(archive.as_uri().replace("file://", "file://localhost")) == archive
 
 
 def test_a_copy_put_into_the_cache_needs_no_network(official_server, archive, cache, no_network):
