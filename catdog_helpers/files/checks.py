@@ -127,6 +127,11 @@ def _check_copies(copies):
         if other:
             text = f"has the same bytes as {printable(other)}, but another label"
             yield Problem("error", name, text)
-        elif image.split != first.split:
-            text = f"({image.split}) has the same bytes as {printable(first_name)}"
-            yield Problem("warning", name, f"{text} ({first.split})")
+    if len({image.label for image, _ in copies}) > 1:
+        return
+    elsewhere = [(image, name) for image, name in copies if image.split != first.split]
+    if elsewhere:  # one warning for all of them: a placeholder may be there a hundred times
+        image, name = elsewhere[0]
+        more = f", and so have {counted(len(elsewhere) - 1, 'more file')}" if elsewhere[1:] else ""
+        text = f"({image.split}) has the same bytes as {printable(first_name)} ({first.split})"
+        yield Problem("warning", name, f"{text}{more}")

@@ -28,6 +28,8 @@ _SPLIT_RULES = {
     "validation": ("test", *["validation"] * 4),
     "all": ("test", "validation", *["train"] * 4, "validation", *["train"] * 3),
 }
+# Of each class: one image can be scored, but half a training set, as in chapter 5, needs two.
+_FEWEST = {"train": 2, "validation": 1, "test": 1}
 _EXTREME_RATIO = 4  # always predicting the larger class would be correct in 80 %
 # What operating systems, network drives and Jupyter leave in folders of images.
 _JUNK = re.compile(
@@ -282,12 +284,12 @@ class _Listing:
         """Deal the images of one class, sorted by name, out to the splits."""
         splits = [rule[i % len(rule)] for i in range(len(paths))]
         self.images += map(ImageFile, paths, splits, [label] * len(paths))
-        missing = [split for split in SPLIT_NAMES if split in rule and split not in splits]
+        few = [each for each in SPLIT_NAMES if each in rule and splits.count(each) < _FEWEST[each]]
         if not paths:
             self.report("error", folder, "has no images")
-        elif missing:
+        elif few:
             total = counted(len(paths), _NOUNS[label])
-            self.report("error", folder, f"has {total}, too few for {' and '.join(missing)}")
+            self.report("error", folder, f"has {total}, too few for {' and '.join(few)}")
 
 
 def count_images(images):

@@ -105,6 +105,16 @@ def test_the_same_bytes_in_two_splits_are_a_warning(tree):
     assert report.errors == ()
 
 
+def test_many_copies_are_one_warning(tree):
+    trees.put(tree / "train" / "cats" / "a.jpg", trees.GOOD)
+    for i in range(120):
+        trees.put(tree / "validation" / "cats" / f"{i:03}.jpg", trees.GOOD)
+    assert [line for line in report_lines(check(tree)) if "same bytes" in line] == [
+        "warning: validation/cats/000.jpg (test) has the same bytes as train/cats/a.jpg (train), "
+        "and so have 119 more files"
+    ]
+
+
 def test_tiny_images_are_a_warning(tree):
     trees.saved(tree / "train" / "cats" / "x.jpg", Image.new("RGB", (31, 99)), "JPEG")
     trees.saved(tree / "train" / "cats" / "y.jpg", Image.new("RGB", (32, 99)), "JPEG")

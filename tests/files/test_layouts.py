@@ -215,15 +215,17 @@ def test_a_missing_class_and_flat_folders(tree):
 def test_too_few_images_for_three_splits(tmp_path):
     one = trees.official(tmp_path / "one", n=1)
     assert problems(one, "error") == [
+        "train/cats has 1 cat, too few for train",
+        "train/dogs has 1 dog, too few for train",
         "validation/cats has 1 cat, too few for validation",
         "validation/dogs has 1 dog, too few for validation",
     ]
     assert problems(trees.official(tmp_path / "two", n=2), "error") == []
-    assert problems(trees.kaggle(tmp_path / "k2", n=2), "error") == [
-        "has 2 cats, too few for train",
-        "has 2 dogs, too few for train",
+    assert problems(trees.kaggle(tmp_path / "k3", n=3), "error") == [
+        "has 3 cats, too few for train",
+        "has 3 dogs, too few for train",
     ]
-    assert problems(trees.kaggle(tmp_path / "k3", n=3), "error") == []
+    assert problems(trees.kaggle(tmp_path / "k4", n=4), "error") == []
 
 
 def test_extreme_imbalance_is_a_warning(tree):
