@@ -11,6 +11,7 @@ import html
 import json
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from urllib.parse import quote
@@ -19,7 +20,7 @@ import nbformat
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocessor
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 
 from catdog_helpers import CatdogError, plots
 from catdog_helpers.files.paths import atomic, reason
@@ -98,17 +99,24 @@ def _checksums(folder):
 @contextlib.contextmanager
 def _replacement(folder):
     """Yield a new folder that takes the place of the old one, which stays if anything fails."""
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        old = Path(scratch, "old")
-        try:
-            with atomic(folder) as new:
-                yield new
-                if folder.exists():
-                    folder.rename(old)
-        except BaseException:
-            if old.exists():
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    old = scratch / "old"
+    try:
+        with atomic(folder) as new:
+            yield new
+            if folder.exists():
+                folder.rename(old)
+    except BaseException:
+        if old.exists():
+            try:
                 old.rename(folder)
-            raise
+            except OSError as error:
+                text = f"cannot write {folder}: {reason(error)}; the earlier handouts are in {old}"
+                raise CatdogError(text) from error
+        scratch.rmdir()
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _write_versions(folder, chapters, table):
@@ -155,18 +163,22 @@ def _student_notebook(notebook):
 def _page_notebook(notebook):
     """Return a copy as a page shows it: with the values of its run, and without noise."""
     notebook = _for_readers(notebook)
+    # Of widgets, which a page cannot move. nbconvert fails on what Google Colab writes there.
+    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if "parameters" in tags(cell):
             cell.source = _with_values(cell.source, notebook)
         if cell.cell_type == "code":
-            # Standard error, and widgets, which a page cannot move.
-            cell.outputs = [
-                output
-                for output in cell.outputs
-                if output.get("name") != "stderr"
-                and not any("widget" in kind for kind in output.get("data", {}))
-            ]
+            shown = [output for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [_without_widget(output) for output in shown]
     return notebook
+
+
+def _without_widget(output):
+    """Return an output, or a remark in place of a widget."""
+    if any("widget" in kind for kind in output.get("data", {})):
+        return new_output("stream", text="(interactive: run the notebook to see it)\n")
+    return output
 
 
 def _for_readers(notebook):

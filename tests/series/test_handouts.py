@@ -112,9 +112,29 @@ def test_a_page_shows_the_values_of_the_run_and_nothing_for_machines(folder):
     outputs = [stderr, display(widget="noise", plain="noise"), new_output("stream", text="kept")]
     write(folder, chapter=chapter(1, code("# NBVAL_IGNORE_OUTPUT\nshow()", *outputs)))
     text = words(soup(folder / "student" / "chapter.html").main)
-    assert 'DATA = "pets.zip" # a "source" RUN_DIR = "runs/latest" show () kept' in text
+    assert 'DATA = "pets.zip" # a "source" RUN_DIR = "runs/latest" show ()' in text
+    assert "show () (interactive: run the notebook to see it) kept" in text
     for path, content in tree(folder).items():
         assert not re.search(rb"noise|NBVAL|/home/teacher", content), path.name
+
+
+@pytest.mark.parametrize("state", [{"version_major": 2}, {"a": {}}, None])
+def test_widgets_as_google_colab_stores_them_stop_no_page(state, folder):
+    colab = chapter(1, code("show()", display(widget={"model_id": "a"}, plain="noise")))
+    colab.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": state}
+    write(folder, chapter=colab, other=chapter(2))
+    assert "show () (interactive" in words(soup(folder / "teacher" / "chapter.html").main)
+    colab.metadata["widgets"] = {}
+    write(folder, chapter=colab)
+
+
+def test_names_of_files_are_shown_as_they_are(folder):
+    name = "ca$$idy $x$ *a* _b_ `c` <u>&amp;.jpg"
+    outputs = [new_output("stream", text=name), display(plain=name)]
+    chapters = {"chapter": chapter(1, code("show()", *outputs))}
+    handouts.write_handouts(folder, chapters, SCORES, f"Images: {name}.")
+    assert words(soup(folder / "student" / "chapter.html").main).count(name) == 2
+    assert soup(folder / "student" / "index.html").caption.get_text() == f"Images: {name}."
 
 
 def test_figures_carry_their_description(folder):
@@ -203,6 +223,20 @@ def test_a_failure_leaves_the_old_handouts_and_no_half_ones(name, replace, folde
         write(folder, **{"01_look": chapter(1), name: chapter(2)})
     assert tree(folder.parent) == before
     assert [path.name for path in folder.parent.iterdir()] == ["handouts"]
+
+
+def test_handouts_that_cannot_be_put_back_are_kept_where_the_message_says(folder, monkeypatch):
+    write(folder)
+    before = {path.relative_to(folder): content for path, content in tree(folder).items()}
+    real = Path.rename
+    monkeypatch.setattr(os, "replace", full_disk)
+    monkeypatch.setattr(
+        Path, "rename", lambda old, new: full_disk() if new == folder else real(old, new)
+    )
+    with pytest.raises(CatdogError, match="No space left on device; the earlier") as caught:
+        write(folder)
+    kept = Path(str(caught.value).rpartition(" are in ")[2])
+    assert {path.relative_to(kept): content for path, content in tree(kept).items()} == before
 
 
 def test_without_chapters_there_are_no_handouts(folder):
