@@ -5,13 +5,14 @@ inside it, so a saved model scores a photo with no recipe beside it.
 """
 
 import contextlib
-import os
 from pathlib import Path
 
 import numpy as np
 
 from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES, IMAGE_SIZE
+from catdog_helpers.files.download import default_weights as default_weights  # as chapter 5 asks
+from catdog_helpers.files.download import fetch_weights
 from catdog_helpers.quiet_tensorflow import keras, layers
 
 DRAWN_WEIGHTS = Path(__file__).with_name("drawn_backbone.weights.h5")
@@ -70,7 +71,7 @@ def check_preprocessing(model):
     """Refuse a model that scales its pixels twice, or a backbone that gets them unscaled.
 
     Looks at what reaches the first convolution for a black and a white image: -1 and 1 if
-    there is a backbone; otherwise any two values that are not nearly the same. Says nothing
+    there is a MobileNetV2; otherwise any two values that are not nearly the same. Says nothing
     about a model that does not take images.
 
     Raises
@@ -89,7 +90,7 @@ def check_preprocessing(model):
         model(images, training=False)
     black, white = arriving[0].mean(axis=(1, 2, 3))
     once = np.allclose([black, white], [-1, 1], atol=0.01)
-    has_backbone = "backbone" in (model.name, *(layer.name for layer in model.layers))
+    has_backbone = any(layer.name == CUT for layer in flattened_layers(model))
     if not once and (has_backbone or abs(white - black) < 0.5):
         raise CatdogError(
             f"black and white reach the first convolution of '{model.name}' as {black:.3g} and "
@@ -169,11 +170,6 @@ def build_small_network(image_size=IMAGE_SIZE, *, front=(), name="first", steps=
     return compile_classifier(model, keras.optimizers.Adam(schedule))
 
 
-def default_weights(source):
-    """Return weights that fit a source: drawn, the file that CATDOG_WEIGHTS names, or imagenet."""
-    return "drawn" if source == "sample" else os.environ.get("CATDOG_WEIGHTS", "imagenet")
-
-
 def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preprocess=True):
     """Build a frozen MobileNetV2 without its top, with resizing and preprocessing before it.
 
@@ -184,7 +180,7 @@ def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preproces
     Parameters
     ----------
     weights : str or path
-        ``"imagenet"`` (width 1.0, downloaded by Keras), ``"drawn"`` (width 0.35, shipped with
+        ``"imagenet"`` (width 1.0, downloaded), ``"drawn"`` (width 0.35, shipped with
         this package, learned from drawings of other animals) or a local weights file of width 1.0.
     pretrained : bool
         False gives the same network with random weights, for comparison.
@@ -194,7 +190,7 @@ def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preproces
     Raises
     ------
     CatdogError
-        If the weights file is missing or does not fit.
+        If the weights cannot be had or do not fit.
 
     References
     ----------
@@ -204,6 +200,8 @@ def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preproces
         width, size, source = DRAWN_WIDTH, DRAWN_SIZE, DRAWN_WEIGHTS
     elif weights == "imagenet" or Path(weights).is_file():
         width, size, source = 1.0, _IMAGENET_SIZE, weights
+        if weights == "imagenet" and pretrained:
+            source = fetch_weights()
     else:
         raise CatdogError(
             f"no weights file at {weights}: give 'drawn', 'imagenet' or the path of a "
@@ -218,7 +216,7 @@ def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preproces
             include_top=False,
             weights=source if pretrained else None,
         )
-    except Exception as error:  # Keras raises a bare Exception when a download fails
+    except Exception as error:  # Keras and h5py raise many kinds on files that do not fit
         raise CatdogError(f"the weights {weights} cannot be loaded: {error}") from error
     backbone = keras.Model(inputs, base.output, name="backbone")
     backbone.trainable = False

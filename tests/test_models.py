@@ -1,5 +1,7 @@
 """The models: what they are made of, how they are compiled, and what fine-tuning moves."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -108,6 +110,29 @@ def test_preprocessing_missing_before_a_backbone_is_refused():
         models.compile_classifier(model)
 
 
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_mobilenet_of_ones_own_needs_its_preprocessing_whatever_it_is_called(nested):
+    def classifier(front):
+        pixels = keras.Input((SIZE, SIZE, 3))
+        options = {"alpha": 0.35, "include_top": False, "weights": None}
+        if nested:
+            own = keras.applications.MobileNetV2(
+                input_shape=(SIZE, SIZE, 3), **options, name="mine"
+            )
+            maps = own(front(pixels))
+        else:
+            maps = keras.applications.MobileNetV2(input_tensor=front(pixels), **options).output
+        return keras.Model(pixels, layers.Dense(2)(layers.GlobalAveragePooling2D()(maps)))
+
+    models.check_preprocessing(classifier(models.preprocessing_layer()))
+    for front, arriving in (
+        (layers.Identity(), "0 and 255"),
+        (layers.Rescaling(1 / 255), "0 and 1"),
+    ):
+        with pytest.raises(CatdogError, match=f"as {arriving}, not as -1 and 1"):
+            models.check_preprocessing(classifier(front))
+
+
 def test_no_other_wiring_is_refused(backbone):
     def ending():
         return [layers.GlobalAveragePooling2D(), layers.Dense(2)]
@@ -179,6 +204,16 @@ def test_fine_tuning_moves_the_top_and_nothing_else():
     }
     assert moved == convolutions
     assert not moved & {weight.path for weight in lower.weights}
+
+
+def test_imagenet_weights_are_loaded_without_a_warning(tmp_path, monkeypatch):
+    path = tmp_path / "as_if_downloaded.weights.h5"
+    keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(path)
+    monkeypatch.setattr(models, "fetch_weights", lambda: path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        backbone = models.build_backbone("imagenet", SIZE)
+    assert backbone.output_shape == (None, 6, 6, 1280)
 
 
 def test_a_missing_weights_file_is_named(tmp_path):

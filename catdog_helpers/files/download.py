@@ -1,4 +1,4 @@
-"""Fetches an archive of images; what lies under its final name is complete and verified."""
+"""Fetches an archive of images, and weights; what lies under its final name is complete."""
 
 import contextlib
 import hashlib
@@ -18,11 +18,21 @@ from catdog_helpers.files.paths import atomic, cache_folder, reason
 
 OFFICIAL_URL = "https://storage.googleapis.com/mledu-datasets/cats_and_dogs_filtered.zip"
 OFFICIAL_SIZE = 68_606_236  # bytes
+# What ``keras.applications.MobileNetV2`` loads for images of any size, and in which file it keeps
+# them. Fetched here, they are known to be there before hours of training.
+WEIGHTS_URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+    "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+)
 RETRIES = 2
 TIMEOUT = 30  # seconds without a byte
 _GET_ON = (
     'go on with the data source "sample", or give the path of a copy of the archive as data '
     "source or in CATDOG_URL"
+)
+_GET_ON_WITHOUT_WEIGHTS = (
+    "download it elsewhere and give it as --weights FILE or, for all runs of this computer, in "
+    "CATDOG_WEIGHTS; or go on with --weights drawn"
 )
 
 
@@ -66,7 +76,7 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
     quarantined = _quarantine(archive, sha256, size) if archive.exists() else ""
     if not archive.exists():
         try:
-            _download(url, archive, sha256, size)
+            _download(url, archive, lambda part: find_fault(part, sha256, size), _GET_ON, size)
         except CatdogError as error:
             raise CatdogError(f"{error}{quarantined}") from error
     if official and recorded is None:
@@ -101,9 +111,41 @@ def _quarantine(archive, sha256, size):
     return ""
 
 
-def _download(url, archive, sha256, size):
+def default_weights(source):
+    """Return weights that fit a source: drawn, the file that CATDOG_WEIGHTS names, or imagenet."""
+    return "drawn" if source == "sample" else os.environ.get("CATDOG_WEIGHTS", "imagenet")
+
+
+def fetch_weights():
+    """Return the file with MobileNetV2's ImageNet weights; download it only where it is missing.
+
+    Keras itself takes it from there too, or has put it there.
+
+    Raises
+    ------
+    CatdogError
+        If it cannot be had; says how to get on.
+    """
+    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    path = home / "models" / PurePosixPath(WEIGHTS_URL).name
+    if not path.exists():
+        _download(WEIGHTS_URL, path, _find_fault_of_weights, _GET_ON_WITHOUT_WEIGHTS)
+    return path
+
+
+def _find_fault_of_weights(path):
+    import h5py
+
+    try:
+        h5py.File(path).close()  # sees a file that is cut short
+    except OSError:
+        return f"{path.stat().st_size} bytes, no whole HDF5 file"
+
+
+def _download(url, target, find_fault, get_on, size=None):
     """Download to a temporary name, verify, rename; try again after a broken connection.
 
+    `find_fault` says in words what is wrong with a file, `get_on` what else the user can do.
     pooch could compare a hash itself, but neither sizes nor archives of unknown hash, and it
     would download again what was sent whole and is wrong.
     """
@@ -111,23 +153,22 @@ def _download(url, archive, sha256, size):
 
     def transfer(url, part, _):  # as pooch calls a downloader
         options = {"unit": "B", "unit_scale": True, "ascii": True, "ncols": 79, "mininterval": 1}
-        with tqdm(total=size or 1, desc=archive.name, file=sys.stdout, **options) as bar:
+        with tqdm(total=size or 1, desc=target.name, file=sys.stdout, **options) as bar:
             pooch.HTTPDownloader(bar, chunk_size=2**16, timeout=TIMEOUT)(url, part, None)
-        fault = find_fault(part, sha256, size)
-        if fault:
-            raise CatdogError(f"what {url} sends is incomplete or corrupt: {fault}; {_GET_ON}")
+        if fault := find_fault(Path(part)):
+            raise CatdogError(f"what {url} sends is incomplete or corrupt: {fault}; {get_on}")
         os.chmod(part, 0o644)  # a temporary file is for its owner only
 
     pooch.get_logger().setLevel("WARNING")
-    names = {"registry": {archive.name: None}, "urls": {archive.name: url}}
+    names = {"registry": {target.name: None}, "urls": {target.name: url}}
     try:
-        with atomic(archive) as part:
+        with atomic(target) as part:
             store = pooch.create(part.parent, "", retry_if_failed=RETRIES, **names)
-            store.fetch(archive.name, downloader=transfer)
+            store.fetch(target.name, downloader=transfer)
     except RequestException as error:
-        raise CatdogError(f"cannot download {url}: {_network_reason(error)}; {_GET_ON}") from error
+        raise CatdogError(f"cannot download {url}: {_network_reason(error)}; {get_on}") from error
     except OSError as error:
-        raise CatdogError(f"cannot write {archive}: {reason(error)}") from error
+        raise CatdogError(f"cannot write {target}: {reason(error)}") from error
 
 
 def _network_reason(error):

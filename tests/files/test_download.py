@@ -9,6 +9,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import h5py
+import numpy as np
 import pytest
 import trees
 
@@ -302,6 +304,37 @@ def test_the_official_size_is_held_to(official_server, monkeypatch):
     monkeypatch.setattr(download, "OFFICIAL_SIZE", 68_606_236)
     with pytest.raises(CatdogError, match="expected 68606236"):
         download.fetch()
+
+
+@pytest.fixture
+def weights_server(server, tmp_path, monkeypatch):
+    """Let the server be the home of the weights."""
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file["a"] = np.arange(5000)
+    server.content = (tmp_path / "w.h5").read_bytes() + b"\xff\xda" + bytes(30)
+    monkeypatch.setattr(download, "WEIGHTS_URL", server.url.replace(".zip", ".h5"))
+    monkeypatch.setattr(download, "RETRIES", 0)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return server
+
+
+def test_weights_are_downloaded_once_to_where_keras_keeps_them(weights_server, tmp_path):
+    path = tmp_path / "keras" / "models" / "cats_and_dogs_filtered.h5"
+    assert download.fetch_weights() == download.fetch_weights() == path
+    assert path.read_bytes() == weights_server.content
+    assert weights_server.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [("missing", "404"), ("cut", "halfway"), ("login", "no whole HDF5 file"),
+     ("no_length", "no whole HDF5 file")],
+)  # fmt: skip
+def test_weights_that_cannot_be_had_say_how_to_get_on(way, reason, weights_server, tmp_path):
+    weights_server.ways = [way]
+    with pytest.raises(CatdogError, match=f"{reason}.*; .*--weights FILE .* CATDOG_WEIGHTS; or"):
+        download.fetch_weights()
+    assert trees.contents(tmp_path / "keras") == {}
 
 
 def test_checks_and_downloads_import_neither_tensorflow_nor_pandas():
