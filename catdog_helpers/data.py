@@ -1,6 +1,7 @@
 """A source's splits, and arrays and datasets made from them."""
 
 import contextlib
+import zlib
 from dataclasses import dataclass, replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -13,7 +14,13 @@ from catdog_helpers.drawing import sample
 from catdog_helpers.files.checks import check
 from catdog_helpers.files.download import fetch
 from catdog_helpers.files.images import PHOTO_FORMATS, read_image
-from catdog_helpers.files.layouts import CLASS_NAMES, SPLIT_NAMES, Problem
+from catdog_helpers.files.layouts import (
+    CLASS_NAMES,
+    SPLIT_NAMES,
+    Problem,
+    find_layout,
+    list_images,
+)
 from catdog_helpers.files.paths import cache_folder, counted, printable
 from catdog_helpers.quiet_tensorflow import tf
 
@@ -102,8 +109,46 @@ def load_splits(source, *, skip=False):
 
 
 def splits_of(run):
-    """List the files of a run, see `load_splits`, by what chapter 1 began it with."""
+    """List the files of a run, see `load_splits`, by what chapter 1 began it with.
+
+    Raises
+    ------
+    CatdogError
+        As `load_splits` does, and if files were added, removed or changed since chapter 1.
+    """
+    run.check_files(list_files(run.data))
     return load_splits(run.data, skip=run.skip_bad_files)
+
+
+def list_files(source):
+    """Describe all images of a source, bad ones too, to tell later whether anything has changed.
+
+    Returns
+    -------
+    dict of str to str
+        By the name in the folder: split, label and CRC-32 of the bytes, as ``"train 0 3b1f90c2"``.
+
+    Raises
+    ------
+    CatdogError
+        If the source cannot be had.
+    """
+    root, layout = find_layout(_locate(source))
+    images, _ = list_images(root, layout)
+    with ThreadPool() as pool:
+        checksums = pool.map(_checksum, (image.path for image in images))
+    return {
+        image.path.relative_to(root).as_posix(): f"{image.split} {image.label} {checksum:08x}"
+        for image, checksum in zip(images, checksums, strict=True)
+    }
+
+
+def _checksum(path):
+    """Return the CRC-32 of a file, 0 where there are no bytes to be had."""
+    try:
+        return zlib.crc32(path.read_bytes()) if path.is_file() else 0
+    except OSError:
+        return 0
 
 
 def _locate(source):

@@ -3,6 +3,8 @@
 To read scores fast, importing this module imports neither Keras nor pandas.
 """
 
+import hashlib
+import itertools
 import json
 import math
 import os
@@ -12,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from catdog_helpers import CatdogError
-from catdog_helpers.files.paths import atomic
+from catdog_helpers.files.locks import owned
+from catdog_helpers.files.paths import atomic, printable, reason
 
 # Each model and the chapter that makes it, in the order of the series.
 CHAPTERS = {
@@ -26,7 +29,9 @@ CHAPTERS = {
 # Validation accuracy that the assignment behind the series asked for, in percent.
 GOALS = {"first": 52, "augmented": 55, "preprocessed": 70, "transfer": 95}
 # What a run is of. Chapter 1 sets it, and the later chapters take it from the run.
-IDENTITY = ("data", "seed", "image_size", "skip_bad_files")
+IDENTITY = ("data", "seed", "image_size", "skip_bad_files", "files")
+# Seconds to wait for another notebook that is writing to the same run.
+_WAIT = 5
 _FORMATS = {
     "val_accuracy": "{:.1%}".format,
     "test_accuracy": "{:.1%}".format,
@@ -67,7 +72,8 @@ class History:
 class Run:
     """One run of the series: a folder, and what chapter 1 began it with.
 
-    A model file that ``scores.json`` does not list is no result.
+    A model file that ``scores.json`` does not list is no result. ``files`` is a digest of
+    ``files.json``, which lists the images; in runs of earlier versions it is empty.
     """
 
     folder: Path
@@ -75,6 +81,7 @@ class Run:
     seed: int
     image_size: int
     skip_bad_files: bool = False
+    files: str = ""
 
     def __str__(self):
         # Of a path the last part: the rest is private, and pages are handed out.
@@ -115,34 +122,41 @@ class Run:
             raise CatdogError(f"the finding {name} is {value}, not a number")
         if not re.fullmatch(r"\d\d\.[a-z0-9_]+", name):
             raise CatdogError(f"{name!r} does not name a finding; for example '02.loss_of_a_guess'")
-        content = self._content()
-        findings = content.get("findings", {}) | {name: value}
-        content["findings"] = dict(sorted(findings.items()))
-        _write_json(self.scores_file, content)
+        with owned(self.folder, _WAIT):
+            content = self._content()
+            findings = content.get("findings", {}) | {name: value}
+            content["findings"] = dict(sorted(findings.items()))
+            _write_json(self.scores_file, content)
 
     def record(self, name, **values):
         """Add values to the scores of a model, for example ``val_accuracy=0.81``."""
-        content = self._content()
-        content["models"].setdefault(name, {}).update(values)
-        _write_json(self.scores_file, content)
+        with owned(self.folder, _WAIT):
+            content = self._content()
+            content["models"].setdefault(name, {}).update(values)
+            _write_json(self.scores_file, content)
 
     def save(self, name, model, history, val_accuracy):
-        """Save a trained model under a name of `CHAPTERS`, its History and accuracy, 0..1."""
-        content = self._content()
-        if content["models"].pop(name, None):
-            # No score of an older model beside the new one, and nothing that rests on it.
-            findings = content.get("findings", {})
-            kept = {key: findings[key] for key in findings if key[:2] <= CHAPTERS[name]}
-            _write_json(self.scores_file, content | {"findings": kept})
-        save_model(model, self.folder / "models" / f"{name}.keras")
-        _write_json(self.folder / "histories" / f"{name}.json", asdict(history))
-        self.record(
-            name,
-            val_accuracy=val_accuracy,
-            parameters=model.count_params(),
-            epochs=history.epochs,
-            train_seconds=round(history.train_seconds, 1),
-        )
+        """Save a trained model under a name of `CHAPTERS`, its History and accuracy, 0..1.
+
+        Whatever stops it, the model is in the scores with its own file and History, or not at all.
+        """
+        with owned(self.folder, _WAIT):
+            content = self._content()
+            if content["models"].pop(name, None):
+                # No score of an older model beside the new one, and nothing that rests on it.
+                findings = content.get("findings", {})
+                kept = {key: findings[key] for key in findings if key[:2] <= CHAPTERS[name]}
+                content["findings"] = kept
+                _write_json(self.scores_file, content)
+            save_model(model, self.folder / "models" / f"{name}.keras")
+            _write_json(self.folder / "histories" / f"{name}.json", asdict(history))
+            content["models"][name] = {
+                "val_accuracy": val_accuracy,
+                "parameters": model.count_params(),
+                "epochs": history.epochs,
+                "train_seconds": round(history.train_seconds, 1),
+            }
+            _write_json(self.scores_file, content)
 
     def load_model(self, name):
         """Load a model that an earlier chapter saved; a CatdogError names a missing chapter."""
@@ -150,31 +164,121 @@ class Run:
 
     def load_history(self, name):
         """Load the History that an earlier chapter saved; raises like `load_model`."""
-        return History(**_read_json(self._path("histories", f"{name}.json", name)))
+        path = self._path("histories", f"{name}.json", name)
+        try:
+            return History(**_read_json(path, CHAPTERS[name]))
+        except TypeError as error:
+            raise _damaged(path, error, CHAPTERS[name]) from None
+
+    def check_files(self, files):
+        """Refuse other images than those that chapter 1 began the run with.
+
+        Parameters
+        ----------
+        files : dict of str to str
+            What `data.list_files` finds now.
+
+        Raises
+        ------
+        CatdogError
+            Says which files were added, removed, changed, or went to another split.
+        """
+        if self.files in ("", _digest(files)):
+            return
+        path = self.folder / "files.json"
+        before = _read_json(path)
+        if _digest(before) != self.files:
+            raise _damaged(path, "it is of another run")
+        both = sorted(files.keys() & before.keys())
+        now, then = ({name: each[name].rsplit(" ", 1) for name in both} for each in (files, before))
+        changes = {
+            "added": sorted(files.keys() - before.keys()),
+            "removed": sorted(before.keys() - files.keys()),
+            "with other contents": [name for name in both if now[name][1] != then[name][1]],
+            "now in another split": [name for name in both if now[name][0] != then[name][0]],
+        }
+        listed = ", ".join(
+            f"{len(names)} {change} ({_some(names)})" for change, names in changes.items() if names
+        )
+        raise CatdogError(
+            f"the images of {self} have changed since chapter 01 began it: {listed}. Put them "
+            f"back as they were, or begin a new run: {_run_chapter('01', self.folder)}; this run "
+            "is kept beside it"
+        )
 
     def _content(self):
-        return _run_content(self.folder)
+        content = _run_content(self.folder)
+        if _identity(content) != {name: getattr(self, name) for name in IDENTITY}:
+            raise CatdogError(
+                f"chapter 01 has begun another run in {self.folder} since this notebook opened "
+                "it: run this notebook again from its first cell"
+            )
+        return content
 
     def _path(self, kind, file_name, name):
         path = self.folder / kind / file_name
         if name not in self.scores() or not path.is_file():
-            raise CatdogError(
-                f"{path} is missing: run chapter {CHAPTERS[name]} first "
-                f"(python runall.py --only {CHAPTERS[name]}, or its notebook)"
-            )
+            raise CatdogError(f"{path} is missing: {_run_chapter(CHAPTERS[name], self.folder)}")
         return path
 
 
-def start_run(run_dir, data, seed, image_size, skip_bad_files=False):
-    """Begin a Run; chapter 1 does it. A run that was begun with the same values is kept.
+def _some(names):
+    return ", ".join([*map(printable, names[:3]), *["..."] * (len(names) > 3)])
 
-    A relative folder is one of the project's, see `resolve_run_dir`.
+
+def start_run(run_dir, data, seed, image_size, skip_bad_files=False):
+    """Begin a Run; chapter 1 does it. One that was begun with the same values and files is kept.
+
+    Another run in the folder, or what is left of one, moves to a folder ``earlier-<n>`` in it, and
+    a printed line says so, if it has models or cannot be read. A relative folder is one of the
+    project's, see `resolve_run_dir`.
+
+    Raises
+    ------
+    CatdogError
+        If the data cannot be had, or another process runs chapters into the folder.
     """
-    run = Run(resolve_run_dir(run_dir), str(data), int(seed), int(image_size), bool(skip_bad_files))
-    wanted = {name: getattr(run, name) for name in IDENTITY}
-    if not run.scores_file.is_file() or identity(run.folder) != wanted:
-        _write_json(run.scores_file, {**wanted, "models": {}, "findings": {}})
+    from catdog_helpers.data import list_files  # slow to import
+
+    files = list_files(data)
+    folder = resolve_run_dir(run_dir)
+    values = (str(data), int(seed), int(image_size), bool(skip_bad_files), _digest(files))
+    run = Run(folder, *values)
+    folder.mkdir(parents=True, exist_ok=True)
+    with owned(folder, _WAIT):
+        if not run.scores_file.is_file() or not _holds(run):
+            _move_aside(folder)
+            _write_json(folder / "files.json", files)
+            # Last, since it makes a run of the folder.
+            begun = dict(zip(IDENTITY, values, strict=True))
+            _write_json(run.scores_file, {**begun, "models": {}, "findings": {}})
     return run
+
+
+def _holds(run):
+    """Whether a folder holds this very run; a damaged one is another."""
+    try:
+        return identity(run.folder) == {name: getattr(run, name) for name in IDENTITY}
+    except CatdogError:
+        return False
+
+
+def _move_aside(folder):
+    """Make room for a new run; keep what took training, or cannot be read."""
+    try:
+        worth_keeping = any(folder.glob("models/*")) or read_scores(folder)["models"]
+    except CatdogError:
+        worth_keeping = True
+    if worth_keeping:
+        numbered = (folder / f"earlier-{n}" for n in itertools.count(1))
+        kept = next(path for path in numbered if not path.exists())
+        kept.mkdir()
+        # scores.json last: until then the folder is still that run.
+        for name in ("models", "histories", "files.json", "scores.json"):
+            if (folder / name).exists():
+                os.replace(folder / name, kept / name)
+        print(f"The folder held another run, which is kept in {printable(kept)}")
+    (folder / "scores.json").unlink(missing_ok=True)
 
 
 def open_run(run_dir):
@@ -183,28 +287,29 @@ def open_run(run_dir):
     Raises
     ------
     CatdogError
-        If there is no run in the folder.
+        If there is no run in the folder, or another process runs chapters into it.
     """
     folder = resolve_run_dir(run_dir)
-    values = _run_content(folder)
-    missing = [name for name in IDENTITY if name not in values]
+    with owned(folder, _WAIT):
+        values = _run_content(folder)
+    missing = [name for name in IDENTITY if name not in values and name != "files"]
     if missing:
         raise _damaged(folder / "scores.json", f"there is no {missing[0]} in it")
-    return Run(folder, **{name: values[name] for name in IDENTITY})
+    return Run(folder, **_identity(values))
 
 
 def identity(run_dir):
     """Return what the run in a folder was begun with, a dict with the keys of `IDENTITY`."""
-    values = read_scores(run_dir)
-    return {name: values.get(name) for name in IDENTITY}
+    return _identity(read_scores(run_dir))
+
+
+def _identity(content):
+    return {name: content.get(name, "" if name == "files" else None) for name in IDENTITY}
 
 
 def _run_content(folder):
     if not (folder / "scores.json").is_file():
-        raise CatdogError(
-            f"no run in {folder}: run chapter 01 first "
-            "(python runall.py --only 01, or its notebook)"
-        )
+        raise CatdogError(f"no run in {folder}: {_run_chapter('01', folder)}")
     return read_scores(folder)
 
 
@@ -233,7 +338,7 @@ def read_scores(run_dir):
     if not path.exists():
         return {"models": {}}
     content = _read_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("models"), dict):
+    if not isinstance(content.get("models"), dict):
         raise _damaged(path, "there are no models in it")
     return content
 
@@ -290,17 +395,40 @@ def load_model(path):
         raise CatdogError(f"{path} is damaged, or not a model of this series: {reason}") from error
 
 
-def _read_json(path):
+def _digest(content):
+    """Return 12 hex digits that depend on all of a JSON value, and not on the order of its keys."""
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _read_json(path, chapter="01"):
+    """Read a dict that `_write_json` wrote, or a person, who adds no checksum."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise _damaged(path, error) from error
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CatdogError(f"cannot read {path}: {reason(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error, chapter) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, "there are no names in it", chapter)
+    if content.pop("checksum", None) not in (None, _digest(content)):
+        raise _damaged(path, "its checksum does not match", chapter)
+    return content
 
 
-def _damaged(path, reason):
-    return CatdogError(f"{path} is damaged ({reason}): move it away and run chapter 01 again")
+def _damaged(path, why, chapter="01"):
+    folder = path.parent if chapter == "01" else path.parents[1]
+    keeps = "; what is there is kept" if chapter == "01" else ""
+    return CatdogError(f"{path} is damaged ({why}): {_run_chapter(chapter, folder)}{keeps}")
+
+
+def _run_chapter(number, folder):
+    """Say how to run a chapter into the folder of a run."""
+    command = f'python runall.py --only {number} --out "{folder}"'
+    return f"run chapter {number} first ({command}, or its notebook)"
 
 
 def _write_json(path, content):
     with atomic(path) as new:
-        new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        checked = {**content, "checksum": _digest(content)}
+        new.write_text(json.dumps(checked, indent=2) + "\n", encoding="utf-8")

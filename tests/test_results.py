@@ -1,13 +1,15 @@
 """What one chapter leaves for the next."""
 
 import json
+import re
 
 import keras
 import numpy as np
 import pytest
+import trees
 from keras import layers
 
-from catdog_helpers import CatdogError, models, results
+from catdog_helpers import CatdogError, data, models, results
 
 HISTORY = results.History(
     {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.0], "val_accuracy": [0.5]}, 12.34
@@ -22,8 +24,13 @@ def model():
 
 
 @pytest.fixture
-def run(tmp_path):
-    return results.start_run(tmp_path / "run", "sample", 0, 160)
+def pets(tmp_path):
+    return trees.official(tmp_path / "pets", n=3)
+
+
+@pytest.fixture
+def run(tmp_path, pets):
+    return results.start_run(tmp_path / "run", pets, 0, 160)
 
 
 def test_a_run_keeps_models_histories_and_scores(run, model):
@@ -32,11 +39,13 @@ def test_a_run_keeps_models_histories_and_scores(run, model):
     assert run.load_model("first").count_params() == model.count_params()
     run.record("first", test_accuracy=0.7, test_interval=[0.6, 0.8])
     content = json.loads((run.folder / "scores.json").read_text(encoding="utf-8"))
+    assert re.fullmatch("[0-9a-f]{12}", content.pop("checksum"))
     assert content == {
-        "data": "sample",
+        "data": run.data,
         "seed": 0,
         "image_size": 160,
         "skip_bad_files": False,
+        "files": run.files,
         "models": {
             "first": {
                 "val_accuracy": 0.75,
@@ -50,20 +59,43 @@ def test_a_run_keeps_models_histories_and_scores(run, model):
         "findings": {},
     }
     assert sorted(p.name for p in run.folder.rglob("*") if p.is_file()) == [
+        ".owner",
+        "files.json",
         "first.json",
         "first.keras",
         "scores.json",
     ]
 
 
-def test_starting_again_keeps_the_same_run_and_replaces_another(run, model):
+def test_starting_again_keeps_the_same_run_and_moves_another_aside(run, model, capsys):
     run.save("first", model, HISTORY, 0.75)
-    again = results.start_run(run.folder, "sample", 0, 160)
+    again = results.start_run(run.folder, run.data, 0, 160)
     assert list(again.scores()) == ["first"]
-    other = results.start_run(run.folder, "sample", 1, 160)
+    assert capsys.readouterr().out == ""
+    other = results.start_run(run.folder, run.data, 1, 160)
     assert other.scores() == {}
+    kept = run.folder / "earlier-1"
+    assert capsys.readouterr().out == f"The folder held another run, which is kept in {kept}\n"
+    assert results.open_run(kept).load_history("first") == HISTORY
+    assert results.open_run(kept).load_model("first").count_params() == 98
     with pytest.raises(CatdogError, match="run chapter 02 first"):
-        other.load_model("first")  # the file is there, but of the other run
+        other.load_model("first")
+
+
+def test_a_run_without_models_is_begun_anew_in_its_place(run, capsys):
+    run.record_finding("01.leak", 0.5)
+    assert results.start_run(run.folder, run.data, 1, 160).findings() == {}
+    assert capsys.readouterr().out == ""
+    assert not (run.folder / "earlier-1").exists()
+
+
+def test_a_notebook_of_an_earlier_run_writes_nothing_into_the_new_one(run, model):
+    other = results.start_run(run.folder, run.data, 1, 160)
+    for act in (lambda: run.save("first", model, HISTORY, 0.75), run.scores):
+        with pytest.raises(CatdogError, match=r"begun another run .* again from its first cell"):
+            act()
+    assert other.scores() == {}
+    assert not (run.folder / "models").exists()
 
 
 def test_a_missing_chapter_is_named(tmp_path, run):
@@ -73,17 +105,17 @@ def test_a_missing_chapter_is_named(tmp_path, run):
         run.load_model("scratch")
 
 
-@pytest.mark.parametrize("values", [("photos", 3, 96, True), ("sample", 0, 160, False)])
-def test_later_chapters_take_from_the_run_what_chapter_1_began_it_with(tmp_path, values):
-    begun = results.start_run(tmp_path, *values)
+@pytest.mark.parametrize("values", [(3, 96, True), (0, 160, False)])
+def test_later_chapters_take_from_the_run_what_chapter_1_began_it_with(tmp_path, pets, values):
+    begun = results.start_run(tmp_path, pets, *values)
     run = results.open_run(tmp_path)
     assert run == begun
-    assert (run.data, run.seed, run.image_size, run.skip_bad_files) == values
-    assert results.identity(tmp_path) == dict(zip(results.IDENTITY, values, strict=True))
+    assert (run.data, run.seed, run.image_size, run.skip_bad_files) == (str(pets), *values)
+    assert list(results.identity(tmp_path).values()) == [str(pets), *values, run.files]
 
 
-def test_a_run_shows_of_a_path_the_last_part(tmp_path):
-    run = results.start_run(tmp_path / "run", tmp_path / "private" / "pets", 1, 96)
+def test_a_run_shows_of_a_path_the_last_part(tmp_path, pets):
+    run = results.start_run(tmp_path / "run", pets, 1, 96)
     assert str(run) == "a run on pets, seed 1, images of 96 pixels"
 
 
@@ -104,12 +136,84 @@ def test_a_finding_needs_a_chapter_and_a_number(run, name, value):
     assert run.findings() == {}
 
 
-def test_damaged_scores_are_named(run):
-    run.scores_file.write_text("{", encoding="utf-8")
-    with pytest.raises(
-        CatdogError, match=r"scores\.json is damaged .*: move it away and run chapter 01 again"
-    ):
+@pytest.mark.parametrize("content", ["{", "[]", '{"models": {}, "data": "pets"}', "[" * 10**5])
+def test_the_advice_for_damaged_scores_works_and_loses_nothing(run, model, content):
+    run.save("first", model, HISTORY, 0.75)
+    run.scores_file.write_text(content, encoding="utf-8")
+    advice = re.escape(f'run chapter 01 first (python runall.py --only 01 --out "{run.folder}"')
+    with pytest.raises(CatdogError, match=rf"scores\.json is damaged .*: {advice}"):
         results.open_run(run.folder)
+    again = results.start_run(run.folder, run.data, 0, 160)
+    assert again == run
+    assert again.scores() == {}
+    assert (run.folder / "earlier-1" / "models" / "first.keras").is_file()
+    assert (run.folder / "earlier-1" / "scores.json").read_text(encoding="utf-8") == content
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"metrics": 1}'])
+def test_a_damaged_history_names_its_chapter(run, model, content):
+    run.save("first", model, HISTORY, 0.75)
+    (run.folder / "histories" / "first.json").write_text(content, encoding="utf-8")
+    with pytest.raises(CatdogError, match=r"first\.json is damaged .*: run chapter 02 first"):
+        run.load_history("first")
+
+
+def test_a_changed_digit_in_the_scores_is_seen(run):
+    run.record("first", val_accuracy=0.81)
+    text = run.scores_file.read_text(encoding="utf-8").replace("0.81", "0.91")
+    run.scores_file.write_text(text, encoding="utf-8")
+    with pytest.raises(CatdogError, match=r"scores\.json is damaged .its checksum"):
+        run.scores()
+
+
+def test_scores_of_an_earlier_version_are_read(run):
+    content = json.loads(run.scores_file.read_text(encoding="utf-8"))
+    del content["checksum"], content["files"]
+    run.scores_file.write_text(json.dumps(content), encoding="utf-8")
+    old = results.open_run(run.folder)
+    old.record("first", val_accuracy=0.81)
+    assert [len(split) for split in data.splits_of(old)] == [6, 4, 2]
+
+
+def test_a_run_refuses_other_images_and_says_which(run, pets, capsys):
+    shown = [split.paths for split in data.splits_of(run)]
+    trees.put(pets / "validation/cats/cat.0.jpg")  # the first by name, so the test gets another
+    (pets / "train/dogs/dog.t0.jpg").unlink()
+    trees.put(pets / "train/dogs/dog.t1.jpg", level=200)
+    with pytest.raises(CatdogError) as caught:
+        data.splits_of(results.open_run(run.folder))
+    assert (
+        "the images of a run on pets, seed 0, images of 160 pixels have changed since chapter 01 "
+        "began it: 1 added (validation/cats/cat.0.jpg), 1 removed (train/dogs/dog.t0.jpg), "
+        "1 with other contents (train/dogs/dog.t1.jpg), "
+        "1 now in another split (validation/cats/cat.v0.jpg). Put them back"
+    ) in str(caught.value)
+    # What it says to do helps.
+    assert results.start_run(run.folder, pets, 0, 160).files != run.files
+    assert [split.paths for split in data.splits_of(results.open_run(run.folder))] != shown
+
+
+def test_added_kaggle_photos_do_not_wander_into_the_test_unseen(tmp_path):
+    pets = trees.kaggle(tmp_path / "pets", 40)
+    run = results.start_run(tmp_path / "run", pets, 0, 160)
+    trees.put(pets / "cat.00.jpg")
+    with pytest.raises(CatdogError, match=r"1 added \(cat\.00\.jpg\), \d+ now in another split"):
+        data.splits_of(run)
+
+
+def test_copied_images_are_the_same(run, pets, tmp_path):
+    copy = trees.zipped(pets, tmp_path / "pets.zip")
+    assert data.list_files(copy) == data.list_files(pets)
+
+
+def test_a_list_of_images_that_was_damaged_is_named(run, pets):
+    trees.put(pets / "train/cats/cat.x.jpg")
+    (run.folder / "files.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CatdogError, match=r"files\.json is damaged .*run chapter 01 first"):
+        data.splits_of(run)
+    (run.folder / "files.json").unlink()
+    with pytest.raises(CatdogError, match=r"cannot read .*files\.json: No such file"):
+        data.splits_of(run)
 
 
 def test_only_keras_files(tmp_path, model):
@@ -167,7 +271,9 @@ def test_without_scores_the_table_is_empty(tmp_path):
 )
 def test_damaged_scores_are_one_line_that_names_the_file(run, content):
     run.scores_file.write_text(content, encoding="utf-8")
-    with pytest.raises(CatdogError, match=r"\A\S+scores\.json is damaged \(.*\): move it away.*\Z"):
+    with pytest.raises(
+        CatdogError, match=r"\A\S+scores\.json is damaged \(.*\): run chapter 01 .*\Z"
+    ):
         results.score_table(run.folder)
 
 

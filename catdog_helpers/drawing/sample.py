@@ -2,11 +2,13 @@
 
 import hashlib
 import io
+import os
 import signal
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -118,17 +120,23 @@ def _draw_in_parallel(folder, files):
     for name, *_ in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     chunks = [(folder, files[i : i + _CHUNK]) for i in range(0, len(files), _CHUNK)]
-    # Spawned, not forked: a copy of a process that runs TensorFlow's threads can hang. The
-    # workers leave an interrupt to the parent.
-    pool = ProcessPoolExecutor(
-        mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
+    # Spawned, not forked: a copy of a process that runs TensorFlow's threads can hang.
+    pool = ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_prepare_worker)
     bar = tqdm(total=len(files), desc="drawing", unit="image", disable=not sys.stderr.isatty())
     with pool, bar:
         for count in pool.map(_draw_chunk, chunks):
             bar.update(count)
+
+
+def _prepare_worker():
+    """Leave an interrupt to the parent, and end when it does, killed or not."""
+
+    def end_with_parent():
+        parent_process().join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _draw_chunk(chunk):

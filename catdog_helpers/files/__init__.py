@@ -2,6 +2,7 @@
 
 ========  ================================================================
 paths     paths and counts in messages, the cache folder, the atomic write
+locks     one owner at a time for a folder
 images    types of files by their first bytes; the decoder
 archives  zip archives: verified, and unpacked safely
 layouts   which files of a folder are images, of which class and split

@@ -2,13 +2,17 @@
 
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pooch
 
 from catdog_helpers import CatdogError
+
+_ABANDONED = 24 * 3600  # seconds; nothing here takes a day to write
 
 
 def printable(path):
@@ -65,7 +69,8 @@ def cache_folder():
 def atomic(path):
     """Write a file or a folder that appears under its name only when it is complete.
 
-    The parent folders are made; a file of that name is replaced.
+    The parent folders are made; a file of that name is replaced. What a process that was killed
+    left there more than a day ago is removed.
 
     Yields
     ------
@@ -80,8 +85,13 @@ def atomic(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = ".catdog-unfinished-"
+    for old in path.parent.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):  # another process may remove it too
+            if time.time() - old.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(old)
     with tempfile.TemporaryDirectory(
-        prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True
+        prefix=prefix, dir=path.parent, ignore_cleanup_errors=True
     ) as scratch:
         part = Path(scratch, path.name)
         yield part

@@ -23,6 +23,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
 from catdog_helpers import CatdogError, results
+from catdog_helpers.files.locks import owned
 from catdog_helpers.files.paths import reason
 from catdog_helpers.series.chapters import UsageError, read_notebook
 
@@ -43,7 +44,8 @@ def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, *, environment=No
     Raises
     ------
     UsageError
-        If the folder for executed copies cannot be written, or holds a notebook that no run made.
+        If the folder for executed copies cannot be written, or holds a notebook that no run made;
+        or if another process runs chapters into `run_dir`.
     CatdogError
         If a chapter failed: which one, in which cell, and why.
     KeyboardInterrupt
@@ -55,20 +57,28 @@ def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, *, environment=No
         # The folder may hold the user's own notebooks, or be that of the series itself.
         if old.exists() and "papermill" not in read_notebook(old).metadata:
             raise UsageError(f"--out: would overwrite {old}, which no run made; choose another")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in copies:
-            old.unlink(missing_ok=True)
-            old.with_suffix(_INCOMPLETE).unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out: cannot write in {folder}: {reason(error)}") from None
-    for chapter, executed in zip(chapters, copies, strict=True):
-        incomplete = executed.with_suffix(_INCOMPLETE)
-        _run_chapter(chapter, incomplete, chapter.own(parameters), timeout, environment)
-        _mark_run(incomplete, results.identity(run_dir))
-        incomplete.replace(executed)
-        if finished is not None:
-            finished(chapter)
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(owned(run_dir))
+            for old in copies:
+                old.unlink(missing_ok=True)
+                old.with_suffix(_INCOMPLETE).unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"--out: cannot write in {folder}: {reason(error)}") from None
+        except CatdogError as error:
+            raise UsageError(f"--out: {error}") from None
+        earlier = set(run_dir.glob("earlier-*"))
+        for chapter, executed in zip(chapters, copies, strict=True):
+            incomplete = executed.with_suffix(_INCOMPLETE)
+            _run_chapter(chapter, incomplete, chapter.own(parameters), timeout, environment)
+            _mark_run(incomplete, results.identity(run_dir))
+            incomplete.replace(executed)
+            for kept in set(run_dir.glob("earlier-*")) - earlier:
+                print(f"The run that was in this folder is kept in {kept}")
+                earlier.add(kept)
+            if finished is not None:
+                finished(chapter)
 
 
 def _run_chapter(chapter, incomplete, parameters, timeout, environment):

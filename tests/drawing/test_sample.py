@@ -1,9 +1,13 @@
 import hashlib
+import os
 import shutil
+import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -93,6 +97,25 @@ def test_full_disk_is_one_line_and_leaves_nothing(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert str(caught.value) == f"cannot draw the sample into {tmp_path}/sample: File too large"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_killed_drawing_leaves_no_process_and_nothing_for_good(tmp_path):
+    script = tmp_path / "draw.py"  # workers import it, so it cannot be given with -c
+    script.write_text(
+        "from catdog_helpers.drawing.sample import make_sample\n"
+        f"if __name__ == '__main__': make_sample({str(tmp_path / 'sample')!r}, train=2000)"
+    )
+    with subprocess.Popen([sys.executable, script]) as process:
+        while not list(tmp_path.rglob("*.jpg")) and process.poll() is None:
+            time.sleep(0.05)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert workers
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    (unfinished,) = tmp_path.glob(".catdog-*")
+    os.utime(unfinished, (0, 0))  # as if it were long ago
+    make_sample(tmp_path / "sample", train=2, validation=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["draw.py", "sample"]
 
 
 def test_folder_that_cannot_be_written_is_one_line(tmp_path):

@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 
 import pytest
@@ -65,6 +66,18 @@ def test_after_an_error_nothing_is_left_and_the_old_file_stays(error, tmp_path):
         part.write_text("half")
         raise error
     assert trees.contents(tmp_path) == {"a.json": b"old"}
+
+
+def test_what_a_killed_process_left_goes_after_a_day(tmp_path):
+    old, new = (tmp_path / f".catdog-unfinished-{name}" for name in ("old", "new"))
+    mine = tmp_path / ".a.json-mine"
+    for folder in (old, new, mine):
+        trees.put(folder / "sub" / "half", b"1")
+    for folder in (old, mine):
+        os.utime(folder, (0, 0))
+    with paths.atomic(tmp_path / "a.json") as part:
+        part.write_text("1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [mine.name, new.name, "a.json"]
 
 
 def test_a_folder_with_files_is_never_replaced(tmp_path):

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import nbformat
 import psutil
@@ -40,7 +41,7 @@ def test_failed_cell_is_named_in_one_line_and_ends_the_run(name, tmp_path, capsy
     assert line.startswith("failed: 01_bad.ipynb, cell ")
     assert message in line
     left = [path.name for path in (tmp_path / "runs" / "latest").rglob("*")]
-    assert left == ["notebooks", "01_bad.incomplete.ipynb"]
+    assert sorted(left) == [".owner", "01_bad.incomplete.ipynb", "notebooks"]
     assert (bad.read_bytes(), good.read_bytes()) == before
     assert psutil.Process().children(recursive=True) == processes
 
@@ -119,3 +120,33 @@ def test_hostile_surroundings(tmp_path):
     executed = nbformat.read(next((folder / "out" / "notebooks").glob("01_*.ipynb")), as_version=4)
     assert printed(executed).startswith(f"{sys.executable} {folder}\n")
     assert printed(executed).endswith("\u043a\u043e\u0442\n")
+
+
+def test_a_second_run_into_the_same_folder_is_refused_and_the_first_ends_well(tmp_path, capsys):
+    sources = [
+        "import pathlib, time; pathlib.Path(RUN_DIR, 'mine').write_text(str(SEED))",
+        "while not pathlib.Path(RUN_DIR, 'go').exists(): time.sleep(0.05)",
+        "assert pathlib.Path(RUN_DIR, 'mine').read_text() == str(SEED)",
+    ]
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", *sources)
+    folder = tmp_path / "runs" / "latest"
+    command = [sys.executable, PROJECT / "runall.py", "--notebooks", tmp_path / "notebooks"]
+    with subprocess.Popen([*command, "--out", folder], stdout=subprocess.DEVNULL) as first:
+        while not (folder / "mine").exists() and first.poll() is None:
+            time.sleep(0.05)
+        assert run(tmp_path, "-p", "SEED=1") == 2
+        err = capsys.readouterr().err
+        assert re.match(rf"error: --out: {re.escape(str(folder))} is in use by process", err)
+        assert f"process {first.pid} on" in err
+        (folder / "go").touch()
+    assert first.returncode == 0
+    assert run(tmp_path) == 0
+
+
+def test_a_run_says_where_an_earlier_one_is_kept(tmp_path, capsys):
+    make = "import pathlib; pathlib.Path(RUN_DIR, 'earlier-1').mkdir(exist_ok=True)"
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", make)
+    kept = f"is kept in {tmp_path / 'runs' / 'latest' / 'earlier-1'}\n"
+    for told in (True, False):
+        assert run(tmp_path) == 0
+        assert (kept in capsys.readouterr().out) == told

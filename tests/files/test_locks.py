@@ -1,0 +1,72 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from catdog_helpers import CatdogError
+from catdog_helpers.files import locks
+
+OWN = """
+import pathlib, subprocess, sys, time
+from catdog_helpers.files.locks import owned
+
+with owned(pathlib.Path(sys.argv[1])):
+    {block}
+"""
+
+
+def start(folder, block="print('owned', flush=True); sys.stdin.read()"):
+    command = [sys.executable, "-c", OWN.format(block=block), str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes)
+
+
+@pytest.fixture
+def owner(tmp_path):
+    """Another process that owns the folder until it is told to end."""
+    with start(tmp_path) as process:
+        assert process.stdout.readline() == "owned\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_owner_is_refused_at_once_and_told_which_process_is_the_first(owner, tmp_path):
+    begin = time.monotonic()
+    with pytest.raises(CatdogError, match=rf"is in use by process {owner.pid} on .*: wait until"):
+        locks.owned(tmp_path).__enter__()
+    assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize("end", ["kill", "communicate"])
+def test_an_owner_that_ended_or_was_killed_blocks_nobody(owner, tmp_path, end):
+    getattr(owner, end)()
+    owner.wait()
+    with locks.owned(tmp_path):
+        assert (tmp_path / ".owner").read_text().startswith(f"{os.getpid()} on ")
+    assert (tmp_path / ".owner").read_text() == ""
+
+
+def test_one_who_waits_gets_the_folder_when_it_is_free(owner, tmp_path):
+    owner.stdin.close()
+    with locks.owned(tmp_path, wait=30):
+        pass
+
+
+def test_what_the_owner_starts_owns_the_folder_too(tmp_path):
+    with locks.owned(tmp_path), locks.owned(tmp_path):
+        process = start(tmp_path, "print('too')")
+        assert process.communicate()[0] == "too\n"
+
+
+def test_without_a_folder_or_locks_everybody_goes_on(tmp_path, monkeypatch):
+    def fail(file):
+        raise OSError(38, "Function not implemented")
+
+    with locks.owned(tmp_path / "nothing"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(locks, "_lock", fail)
+    with locks.owned(tmp_path):
+        pass
