@@ -7,6 +7,8 @@ and nowhere else. Importing this package imports no TensorFlow.
 import contextlib
 import os
 
+__version__ = "0.1.0"
+
 # A value that the user has set stays.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

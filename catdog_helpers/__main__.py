@@ -1,10 +1,12 @@
 """The command line: check images, draw the sample, classify photos, pre-train the backbone."""
 
 import argparse
+import contextlib
+import json
 import sys
 from pathlib import Path
 
-from catdog_helpers import CatdogError
+from catdog_helpers import CatdogError, __version__
 from catdog_helpers.files.paths import escape_what_streams_cannot_show
 
 
@@ -24,6 +26,7 @@ def main(arguments=None):
 
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m catdog_helpers", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("check", help="check the images of a folder or archive")
@@ -45,6 +48,7 @@ def _parser():
     )
     command.add_argument("photos", metavar="PHOTO", nargs="+")
     command.add_argument("--model", metavar="MODEL.keras", required=True)
+    command.add_argument("--json", action="store_true", help="print the probabilities as JSON")
     command.set_defaults(command=_predict)
 
     command = commands.add_parser("pretrain", help="train the drawn backbone anew")
@@ -55,9 +59,15 @@ def _parser():
 
 
 def _check(options):
-    from catdog_helpers.files.checks import check, report_lines
+    from catdog_helpers.files.checks import Report, check, report_lines
+    from catdog_helpers.files.layouts import Problem
 
-    report = check(options.path)
+    try:
+        report = check(options.path)
+    except CatdogError as error:
+        if not options.json:
+            raise
+        report = Report(Path(options.path), None, (), (Problem("error", ".", str(error)),))
     print(report.to_json() if options.json else "\n".join(report_lines(report)))
     return 1 if report.errors else 0
 
@@ -81,22 +91,43 @@ def _sample(options):
 
 
 def _predict(options):
-    from catdog_helpers.data import load_photo
+    from catdog_helpers.data import CLASS_NAMES, load_photo
     from catdog_helpers.files.paths import printable
     from catdog_helpers.scoring import describe, predict_probabilities
 
     model, image_size = _load_classifier(options.model)
-    exit_code = 0
+    if _has_only_seen_drawings(options.model):
+        print(
+            "note: this model has only seen drawings, so how sure it is of a photo means nothing; "
+            "take the model of a run on photos",
+            file=sys.stderr,
+        )
+    predictions, exit_code = [], 0
     for path in options.photos:
         try:
-            photo = load_photo(path, image_size)
+            photo = load_photo(Path(path).expanduser(), image_size)
         except CatdogError as error:
             print(error, file=sys.stderr)
+            predictions.append({"photo": path, "error": str(error)})
             exit_code = 1
-        else:
-            (probabilities,) = predict_probabilities(model, photo)
+            continue
+        (probabilities,) = predict_probabilities(model, photo)
+        by_class = dict(zip(CLASS_NAMES, probabilities.tolist(), strict=True))
+        predictions.append({"photo": path, "probabilities": by_class})
+        if not options.json:
             print(f"{printable(path)}: {describe(probabilities)}", flush=True)
+    if options.json:
+        print(json.dumps(predictions, indent=2))
     return exit_code
+
+
+def _has_only_seen_drawings(path):
+    """Whether a model lies in the folder of a run on the sample."""
+    from catdog_helpers.results import identity
+
+    with contextlib.suppress(CatdogError):
+        return identity(Path(path).resolve().parent.parent)["data"] == "sample"
+    return False
 
 
 def _load_classifier(path):

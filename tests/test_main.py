@@ -1,5 +1,7 @@
 """The command line: what it prints, where, and its exit codes."""
 
+import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -54,6 +56,40 @@ def test_predict_prints_a_line_for_each_photo_in_order(model, photos, capsys):
         "dark.jpg: a cat, over 99 % sure",
         "gray.png: probably a dog, 85 %, but not sure",
     ]
+
+
+def test_predict_gives_numbers_as_json(model, photos, capsys):
+    options = ["--model", str(model), "--json"]
+    assert command_line.main(["predict", "bright.webp", "bad.jpg", *options]) == 1
+    bright, bad = json.loads(capsys.readouterr().out)
+    assert bright["photo"] == "bright.webp"
+    assert bright["probabilities"] == {
+        "cats": pytest.approx(6e-6, rel=0.5),
+        "dogs": pytest.approx(1, abs=1e-4),
+    }
+    assert bad["error"].startswith("bad.jpg cannot be decoded")
+
+
+def test_predict_expands_the_home_folder(model, photos, capsys, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(photos))
+    assert predict(model, "~/bright.webp") == 0
+    assert capsys.readouterr().out == "~/bright.webp: a dog, over 99 % sure\n"
+
+
+@pytest.mark.parametrize(("source", "told"), [("sample", True), ("photos", False)])
+def test_a_model_that_has_only_seen_drawings_says_so(source, told, model, photos, capsys):
+    path = photos / "run" / "models" / "first.keras"
+    path.parent.mkdir(parents=True)
+    shutil.copy(model, path)
+    scores = path.parents[1] / "scores.json"
+    scores.write_text(json.dumps({"data": source, "models": {}}))
+    assert predict(path, "bright.webp") == 0
+    out, err = capsys.readouterr()
+    assert out == "bright.webp: a dog, over 99 % sure\n"
+    assert ("has only seen drawings" in err, err.count("\n")) == (told, told)
+    scores.write_text("{")
+    assert predict(path, "bright.webp") == 0
 
 
 def test_bad_photos_are_named_and_the_others_predicted(model, photos, capsys):
@@ -182,6 +218,16 @@ def test_check_says_what_is_wrong_and_exits_with_1(tmp_path, capsys):
         (tmp_path / name).mkdir(parents=True)
     assert command_line.main(["check", str(tmp_path)]) == 1
     assert "train/cats" in capsys.readouterr().out
+
+
+def test_check_as_json_is_json_whatever_is_wrong(tmp_path, capsys):
+    for path in (tmp_path, tmp_path / "none"):
+        assert command_line.main(["check", str(path), "--json"]) == 1
+        out, err = capsys.readouterr()
+        found = json.loads(out)
+        assert found["layout"] is None
+        assert str(path) in found["errors"][0]["text"]
+        assert err == ""
 
 
 def test_predict_names_a_missing_model(tmp_path, capsys):

@@ -129,17 +129,18 @@ def fetch_weights():
     home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     path = home / "models" / PurePosixPath(WEIGHTS_URL).name
     if not path.exists():
-        _download(WEIGHTS_URL, path, _find_fault_of_weights, _GET_ON_WITHOUT_WEIGHTS)
+        _download(WEIGHTS_URL, path, find_weights_fault, _GET_ON_WITHOUT_WEIGHTS)
     return path
 
 
-def _find_fault_of_weights(path):
+def find_weights_fault(path):
+    """Say in words why a path cannot be a weights file, None where it may be one."""
     import h5py
 
     try:
         h5py.File(path).close()  # sees a file that is cut short
     except OSError:
-        return f"{path.stat().st_size} bytes, no whole HDF5 file"
+        return "no whole HDF5 file" if path.is_file() else "no such file"
 
 
 def _download(url, target, find_fault, get_on, size=None):

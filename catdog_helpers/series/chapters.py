@@ -8,6 +8,7 @@ from pathlib import Path
 
 from catdog_helpers import CatdogError
 
+_COPY = re.compile(r"-Copy\d+$")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _TYPE_NAMES = {
     bool: "True or False",
@@ -76,7 +77,8 @@ def tags(cell):
 def read_chapters(folder, only=None):
     """Read the notebooks of a folder in the order of their names.
 
-    `only` keeps some of them: numbers or names, separated by commas, such as ``"01,05"``.
+    `only` keeps some of them: numbers or names, separated by commas, such as ``"01,05"``. Copies
+    that JupyterLab has made (``-Copy1``) are left out, with a word, unless `only` has their names.
 
     Raises
     ------
@@ -88,6 +90,13 @@ def read_chapters(folder, only=None):
     paths = sorted(folder.glob("[!.]*.ipynb"))
     if not paths:
         raise UsageError(f"no notebooks in {folder}; give their folder with --notebooks")
+    named = {name.strip() for name in (only or "").split(",")}
+    copies = [
+        path for path in paths if _COPY.search(path.stem) and not {path.name, path.stem} & named
+    ]
+    if copies:
+        print(f"left out, as copies from JupyterLab: {', '.join(path.stem for path in copies)}")
+        paths = [path for path in paths if path not in copies]
     if only is not None:
         paths = _selected(paths, only)
     return [_read_chapter(path) for path in paths]
@@ -99,13 +108,13 @@ def _selected(paths, only):
     for path in paths:
         if number := re.match(r"\d+", path.stem):
             names[path].add(str(int(number[0])))
-    wanted = [name.strip() for name in only.split(",")]
-    wanted = [str(int(name)) if name.isdecimal() else name for name in wanted]
-    for name in wanted:
+    given = [name.strip() for name in only.split(",")]
+    wanted = {str(int(name)) if name.isdecimal() else name: name for name in given}
+    for name, as_given in wanted.items():
         if not any(name in each for each in names.values()):
             valid = ", ".join(path.stem for path in paths)
-            raise UsageError(f"--only: no chapter {name!r}; the chapters are {valid}")
-    return [path for path in paths if names[path] & set(wanted)]
+            raise UsageError(f"--only: no chapter {as_given!r}; the chapters are {valid}")
+    return [path for path in paths if names[path] & wanted.keys()]
 
 
 def _read_chapter(path):

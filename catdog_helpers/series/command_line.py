@@ -13,7 +13,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from catdog_helpers import CatdogError
+from catdog_helpers import CatdogError, __version__
 from catdog_helpers.files.paths import escape_what_streams_cannot_show
 from catdog_helpers.series.chapters import UsageError, read_chapters, typed_value
 
@@ -73,6 +73,7 @@ def _parse(arguments, project):
     add("--timeout", metavar="SECONDS", type=int, help="limit for one cell")
     add("--notebooks", metavar="DIR", type=Path, default=project / "notebooks")
     add("--update", action="store_true", help="write the outputs that notebooks/ stores anew")
+    add("--version", action="version", version=__version__)
     options = parser.parse_args(arguments)
     options.project = project
     _check_combination(options, parser.error)
@@ -111,8 +112,9 @@ def _signals_interrupt():
     try:
         yield
     finally:
+        # After an interrupt they stay ignored until the process ends; a session goes on.
         for number, handler in before.items():
-            if signal.getsignal(number) is interrupt:
+            if signal.getsignal(number) is interrupt or hasattr(sys, "ps1"):
                 signal.signal(number, handler)
 
 
@@ -125,6 +127,7 @@ def _run(options):
     from catdog_helpers import results
     from catdog_helpers.series import execution, stored_outputs
 
+    _check_weights(chapters, run_dir, parameters)
     timeout = options.timeout or execution.TIMEOUT
     if options.update:
         stored_outputs.update(chapters, options.project / "runs" / "update", timeout)
@@ -147,7 +150,8 @@ def _run(options):
     if (results.identity(run_dir)["data"] or parameters["DATA"]) == "sample":
         print("On the photos: python runall.py --data photos")
     if options.handouts:
-        _write_handouts(read_chapters(options.notebooks.resolve()), run_dir)
+        series = read_chapters(options.notebooks.resolve()) if options.only else chapters
+        _write_handouts(series, run_dir)
 
 
 def _parameters(options, chapters, run_dir):
@@ -191,6 +195,26 @@ def _check_data(options, chapters, run_dir, data):
             f"--data: the run in {run_dir} is on {stored}, and only chapter 01 begins another; "
             "add it to --only, or choose another --out"
         )
+
+
+def _check_weights(chapters, run_dir, parameters):
+    """Have the weights at hand before hours of training: only chapter 5 needs them."""
+    from catdog_helpers import results
+    from catdog_helpers.files.download import default_weights, fetch_weights, find_weights_fault
+
+    chapter = next((each for each in chapters if "WEIGHTS" in each.parameters), None)
+    data = parameters["DATA"]
+    if not any("DATA" in each.parameters for each in chapters):
+        data = results.identity(run_dir)["data"]
+    if chapter is None or data is None:  # the first chapter will say that there is no run
+        return
+    given = parameters.get("WEIGHTS") or chapter.parameters["WEIGHTS"]
+    weights = given or default_weights(data)
+    if weights == "imagenet":
+        fetch_weights()
+    elif weights != "drawn" and (fault := find_weights_fault(chapter.path.parent / weights)):
+        option = "--weights" if given else "CATDOG_WEIGHTS"
+        raise UsageError(f"{option}: {weights}: {fault}; give a weights file, or --weights drawn")
 
 
 def _source(option, value, names):

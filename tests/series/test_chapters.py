@@ -66,11 +66,26 @@ def test_chapters_come_in_order_and_by_number_or_name(only, names, tmp_path):
     assert [chapter.path.stem for chapter in read_chapters(tmp_path, only)] == names
 
 
+@pytest.mark.parametrize(
+    ("only", "names"), [(None, ["01_one"]), ("1", ["01_one"]), ("01_one-Copy1", ["01_one-Copy1"])]
+)
+def test_copies_from_jupyterlab_do_not_run_along(only, names, tmp_path, capsys):
+    for name in ("01_one", "01_one-Copy1", "01_one-Copy12"):
+        write_notebook(tmp_path / f"{name}.ipynb", "1")
+    assert [chapter.path.stem for chapter in read_chapters(tmp_path, only)] == names
+    left_out = [name for name in ("01_one-Copy1", "01_one-Copy12") if name not in names]
+    assert (
+        capsys.readouterr().out == f"left out, as copies from JupyterLab: {', '.join(left_out)}\n"
+    )
+
+
 @pytest.mark.parametrize("only", ["01,09", "", "tw"])
 def test_an_unknown_chapter_lists_the_known_ones(only, tmp_path):
     for name in ("01_one", "02_two"):
         write_notebook(tmp_path / f"{name}.ipynb", "1")
-    with pytest.raises(UsageError, match=r"no chapter '9?(tw)?'; the chapters are 01_one, 02_two"):
+    with pytest.raises(
+        UsageError, match=r"no chapter '(09)?(tw)?'; the chapters are 01_one, 02_two"
+    ):
         read_chapters(tmp_path, only)
 
 

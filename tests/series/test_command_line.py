@@ -6,12 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 
+import nbformat
 import psutil
 import pytest
+from nbclient import NotebookClient
 
+from catdog_helpers import __main__
+from catdog_helpers.files import download
 from catdog_helpers.series import command_line
-from notebooks import PROJECT, SEEDED, run, write_notebook
+from notebooks import PROJECT, SEEDED, printed, run, write_notebook
 
 WRONG_USAGE = {
     "parameter": (["-p", "epoch=3"], ["'epoch'", "did you mean EPOCHS?", "Valid: EPOCHS, SEED"]),
@@ -160,6 +165,79 @@ def test_handouts_keep_the_folder_of_a_user_before_any_chapter_runs(tmp_path, ca
     assert line.startswith(f"error: --handouts: {notes} is not as a run made it")
     assert notes.read_text() == "mine"
     assert [path.name for path in (tmp_path / "runs" / "latest").iterdir()] == ["handouts"]
+
+
+WEIGHTS = {"DATA": "sample", "RUN_DIR": "runs/latest", "WEIGHTS": None}
+
+
+@pytest.fixture
+def needs_weights(tmp_path, monkeypatch):
+    """A chapter that takes weights, on a computer without them and without a network."""
+    monkeypatch.delenv("CATDOG_WEIGHTS", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(download, "WEIGHTS_URL", "http://127.0.0.1:9/w.h5")
+    monkeypatch.setattr(download, "RETRIES", 0)
+    parameters = "\n".join(f"{name} = {value!r}" for name, value in WEIGHTS.items())
+    write_notebook(tmp_path / "notebooks" / "05_five.ipynb", "1", parameters=parameters)
+    return tmp_path
+
+
+@pytest.mark.parametrize("options", [["--data", "."], ["--weights", "imagenet"]])
+def test_weights_that_cannot_be_had_are_told_before_any_chapter_runs(
+    options, needs_weights, capsys
+):
+    assert run(needs_weights, *options) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("failed: cannot download http://127.0.0.1:9/w.h5: no connection")
+    assert "--weights FILE" in line and "CATDOG_WEIGHTS" in line
+    assert not (needs_weights / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("weights", "fault"), [("none.h5", "no such file"), (__file__, "no whole HDF5 file")]
+)
+def test_weights_that_are_none_are_told_before_any_chapter_runs(
+    weights, fault, needs_weights, monkeypatch, capsys
+):
+    monkeypatch.setenv("CATDOG_WEIGHTS", weights)
+    assert run(needs_weights, "--data", ".") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: CATDOG_WEIGHTS: {weights}: {fault}; give")
+    assert not (needs_weights / "runs").exists()
+
+
+def test_the_sample_needs_no_weights(needs_weights):
+    assert run(needs_weights) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX systems")
+def test_after_an_interrupt_a_session_can_be_interrupted_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)  # as in Jupyter and IDLE
+    interrupt = "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(60)"
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", interrupt)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    assert run(tmp_path) == 130
+    assert capsys.readouterr().err == "interrupted in 01_one.ipynb, cell 3 of 3\n"
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_runall_in_a_notebook(tmp_path):
+    write_notebook(tmp_path / "chapters" / "01_one.ipynb", "print(6 * 7)")
+    options = f"--notebooks '{tmp_path / 'chapters'}' --out '{tmp_path / 'out'}'"
+    path = write_notebook(tmp_path / "n.ipynb", f"%run '{PROJECT / 'runall.py'}' {options}")
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=120).execute()
+    assert "Models, scores and executed chapters" in printed(notebook)
+    assert (tmp_path / "out" / "notebooks" / "01_one.ipynb").is_file()
+
+
+def test_the_version_is_that_of_the_project(capsys):
+    text = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    for main in (command_line.main, __main__.main):
+        with pytest.raises(SystemExit) as ended:
+            main(["--version"])
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.strip() == tomllib.loads(text)["project"]["version"]
 
 
 def test_a_stream_without_reconfigure_as_in_jupyter_will_do(tmp_path, monkeypatch):
