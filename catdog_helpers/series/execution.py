@@ -31,6 +31,12 @@ TIMEOUT = 1800  # seconds for one cell
 # Characters; enough for any chapter. An endless ``print`` would otherwise fill the RAM.
 _OUTPUT_LIMIT = 10_000_000
 _INCOMPLETE = ".incomplete.ipynb"
+# Of a dead kernel, by its exit code: minus the number of a signal of POSIX systems.
+_CAUSES = {
+    -4: "often: a CPU without AVX instructions, which TensorFlow needs",
+    -6: "often: a CPU without AVX instructions, which TensorFlow needs",
+    -9: "often: out of memory",
+}
 
 
 def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, *, environment=None, finished=None):
@@ -101,6 +107,7 @@ def _run_chapter(chapter, incomplete, parameters, timeout, environment):
                     on_cell_start=progress.cell_started,
                     on_cell_executed=progress.cell_executed,
                     stdout_file=progress,
+                    stderr_file=progress,
                 )
             progress.check_all_ran(read_notebook(incomplete).cells)
         except KeyboardInterrupt:
@@ -120,8 +127,6 @@ def _mark_run(executed, identity):
 
 def _why(error, timeout):
     """Say in one line why a chapter failed."""
-    if isinstance(error, DeadKernelError):
-        return "the kernel died (often: out of memory)"
     if isinstance(error, CellTimeoutError):
         return f"ran longer than the limit of {timeout} s; --timeout SECONDS raises it"
     name, message = type(error).__name__, str(error)
@@ -150,6 +155,9 @@ def _kernel(folder, environment):
         )
         yield manager
         now = False
+    except DeadKernelError as error:
+        code = run_sync(manager.provisioner.poll)()
+        raise CatdogError(f"the kernel died ({_CAUSES.get(code, f'exit code {code}')})") from error
     finally:
         if manager.has_kernel:
             run_sync(manager.shutdown_kernel)(now=now)
