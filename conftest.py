@@ -16,8 +16,11 @@ def pytest_configure(config):
     os.environ["CATDOG_ROOT"] = folder.name
     config.add_cleanup(folder.cleanup)
     if os.name == "posix":
+        # The name of a socket has at most 107 characters (103 on macOS), and TMPDIR may be long.
+        sockets_folder = tempfile.TemporaryDirectory(prefix="catdog-", dir="/tmp")
+        config.add_cleanup(sockets_folder.cleanup)
         # Over TCP, a test that runs beside a chapter could take the port that its kernel was given.
-        sockets = {"transport": "ipc", "ip": os.path.join(folder.name, "kernel")}
+        sockets = {"transport": "ipc", "ip": os.path.join(sockets_folder.name, "kernel")}
         kernel.KernelManager = functools.partial(KernelManager, **sockets)
 
 

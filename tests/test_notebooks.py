@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import nbformat
 import pytest
+from nbval import kernel
 from nbval.plugin import find_comment_markers, find_metadata_tags
 
 from catdog_helpers import models
@@ -160,6 +161,24 @@ def check_pipelines(notebook):
     assert not bad, f"steps_per_epoch or a cache file in cells {bad}; {EDIT}"
 
 
+def check_earlier_chapters(notebook):
+    # A missing chapter is told in the first cells, not after minutes of training.
+    # The model of the chapter before is there only if those of all earlier ones are.
+    sources = "\n".join(cell.source for cell in code_cells(notebook))
+    steps = re.findall(r"training\.fit\(|run\.load_model\(", sources)
+    late = "run.load_model(" in steps and steps[0] == "training.fit("
+    assert not late, f"trains before it loads the model of the chapter before; {EDIT}"
+
+
+def check_fresh_models(notebook):
+    # Trained again, a model would go on where it was, its schedule of learning rates at the end.
+    for cell in code_cells(notebook):
+        trained = re.findall(r"training\.fit\((\w+)|(\w+)\.fit\([^)]*epochs", cell.source)
+        for name in map("".join, trained):
+            built = re.search(rf"(?m)^ *{name}\b.* = |training\.restart\({name}\b", cell.source)
+            assert built, f"cell {cell.id} trains {name}, but does not build it anew; {EDIT}"
+
+
 def check_something_to_hold(notebook):
     held = [cell for cell in code_cells(notebook) if is_checked(cell) and has_text(cell)]
     assert len(held) >= 3, f"{len(held)} outputs that nbval compares, not three or more; {EDIT}"
@@ -179,6 +198,8 @@ CHECKS = [
     check_prose,
     check_no_marks_for_machines,
     check_pipelines,
+    check_earlier_chapters,
+    check_fresh_models,
     check_something_to_hold,
 ]
 
@@ -288,6 +309,9 @@ BREACHES = [
     (check_parameters, _unset_data),
     (check_pipelines, _append("code", "model.fit(train, steps_per_epoch=5)")),
     (check_pipelines, _append("code", "train.cache('images')")),
+    (check_earlier_chapters, _append("code", "training.fit(a)\nrun.load_model('first')")),
+    (check_fresh_models, _append("code", "history = training.fit(model, train, validation, 1)")),
+    (check_fresh_models, _append("code", "model.fit(train, epochs=1)")),
     (check_prose, _append("markdown", "The loss falls to 0.31.")),
 ]
 
@@ -367,6 +391,11 @@ def test_nbval_sees_every_altered_output(tmp_path):
 
 def test_tests_leave_the_runs_of_the_user_alone():
     assert not Path(os.environ["CATDOG_ROOT"]).is_relative_to(PROJECT)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sockets of POSIX systems")
+def test_the_sockets_of_kernels_have_short_names_whatever_tmpdir_is():
+    assert len(kernel.KernelManager.keywords["ip"]) < 80  # of 103 characters at most
 
 
 def test_the_layers_written_out_in_chapter_2_are_the_packages():
