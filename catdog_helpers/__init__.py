@@ -27,6 +27,13 @@ class CatdogError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
+def n_cpus():
+    """Return how many processors this process may use: on a shared server fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @contextlib.contextmanager
 def muted_stderr():
     """Discard what native code writes to file descriptor 2 until the block ends."""

@@ -1,12 +1,11 @@
 """What a backbone says of images: its features, computed once, fast, in chunks or on workers."""
 
-import os
 from functools import cache, partial
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from catdog_helpers import muted_stderr
+from catdog_helpers import muted_stderr, n_cpus
 from catdog_helpers.data import IMAGE_SIZE, load_images
 from catdog_helpers.models import build_backbone, split_backbone
 from catdog_helpers.quiet_tensorflow import keras, layers, tf
@@ -32,7 +31,7 @@ def feature_extractor(model):
     if tf.config.list_physical_devices("GPU"):
         return partial(model.predict, verbose=0)
     with muted_stderr():
-        interpreter = Interpreter(model_content=_as_litert(model), num_threads=os.cpu_count())
+        interpreter = Interpreter(model_content=_as_litert(model), num_threads=n_cpus())
         interpreter.allocate_tensors()
     (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
 

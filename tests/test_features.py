@@ -1,9 +1,12 @@
 """Features: the same with any engine, in chunks, and on workers."""
 
+import os
+
 import keras
 import numpy as np
 import tensorflow as tf
 import trees
+from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 from workers import losing_a_worker, posix_only
 
@@ -36,6 +39,23 @@ def test_features_do_not_depend_on_the_engine_and_never_on_augmentation(monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
         np.testing.assert_array_equal(features.feature_extractor(model)(mirrored), expected)
+
+
+def test_the_engine_uses_the_processors_that_this_process_may_use(monkeypatch):
+    threads = []
+
+    def interpreter(**options):
+        threads.append(options["num_threads"])
+        return Interpreter(**options)
+
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    monkeypatch.setattr(features, "Interpreter", interpreter)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 5, 6}, raising=False)
+    features.feature_extractor(model)
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS and Windows
+    features.feature_extractor(model)
+    assert threads == [3, 64]
 
 
 def test_a_feature_extractor_keeps_the_weights_of_its_moment(monkeypatch):

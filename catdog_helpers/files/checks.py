@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from catdog_helpers import n_cpus
 from catdog_helpers.files.images import SUFFIXES, inspect_image
 from catdog_helpers.files.layouts import ImageFile, Problem, count_images, find_layout, list_images
 from catdog_helpers.files.paths import counted, printable
@@ -86,7 +87,7 @@ def check(source):
     images, problems = list_images(root, layout)
     names = [image.path.relative_to(root).as_posix() for image in images]
     problems, same_bytes = list(problems), defaultdict(list)
-    with ThreadPool() as pool:
+    with ThreadPool(n_cpus()) as pool:
         results = pool.imap(_check_file, zip(images, names, strict=True), chunksize=16)
         options = {"ascii": True, "ncols": 79, "disable": None, "leave": False}
         bar = tqdm(results, "checking", len(images), **options)
