@@ -1,6 +1,7 @@
 """Builds tiny trees of images and odd files: dark cats, bright dogs, no two alike."""
 
 import io
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 SIDE = 40
+odd_names = pytest.mark.skipif(os.name == "nt", reason="Windows refuses such names")
 
 
 def image(level, name="", side=SIDE):

@@ -2,6 +2,7 @@
 
 import hashlib
 import lzma
+import os
 import shutil
 import stat
 import struct
@@ -55,9 +56,9 @@ def find_fault(archive, sha256=None, size=None):
     OSError
         If the file cannot be read.
     """
-    actual_size = Path(archive).stat().st_size
     with open(archive, "rb") as file:
         head = file.read(64)
+        actual_size = file.seek(0, os.SEEK_END)
         # zipfile takes a disk that fails here, where the list of members is, for a bad archive.
         file.seek(max(0, actual_size - 2**17))
         file.read()

@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import shutil
 import stat
 import warnings
@@ -225,7 +226,9 @@ def test_unpacking_that_is_interrupted_leaves_nothing(archive, cache, monkeypatc
 def test_a_folder_that_somebody_changed_is_refused(archive):
     victim = unpack(archive) / "cats_and_dogs_filtered" / "train" / "dogs" / "dog.t3.jpg"
     victim.write_bytes(b"shorter")
-    with pytest.raises(CatdogError, match=f"changed: see {victim}; delete the folder"):
+    with pytest.raises(
+        CatdogError, match=f"changed: see {re.escape(str(victim))}; delete the folder"
+    ):
         unpack(archive)
 
 
@@ -254,6 +257,7 @@ def test_a_disk_that_is_full_or_protected_is_one_line(error, reason, archive, ca
     assert list(cache.iterdir()) == []
 
 
+@trees.odd_names
 def test_empty_folders_backslashes_and_odd_names_in_archives(tmp_path):
     members = {"empty/": b"", "a\nb/\u043a\u043e\u0442.jpg": b"x", "train\\cats\\cat.0.jpg": b"y"}
     folder = unpack(make_zip(tmp_path / "x.zip", members), tmp_path / "out")

@@ -60,7 +60,7 @@ def test_a_name_that_is_no_text_is_shown_in_escaped_form(tree):
     cats = os.fsencode(tree / "train" / "cats")
     try:
         os.rename(cats + b"/cat.t0.jpg", cats + b"/cat\xe9.jpg")
-    except OSError:
+    except (OSError, UnicodeError):
         pytest.skip("this file system refuses such names")
     report = check(tree)
     expected = "train/cats/cat\\udce9.jpg has a name that is not valid text; rename it"
@@ -69,6 +69,7 @@ def test_a_name_that_is_no_text_is_shown_in_escaped_form(tree):
     assert "\n".join(report_lines(report)).isascii()
 
 
+@trees.odd_names
 def test_names_in_any_script_and_with_line_breaks_are_fine(tree):
     cats = tree / "train" / "cats"
     names = ["\u043a\u043e\u0442.jpg", "\u732b.jpg", "line\nbreak.jpg", "a%20b #?.JPG", "c.jpeg"]
@@ -130,8 +131,8 @@ def test_images_that_are_turned_are_a_note(tree):
 
 def test_links_to_nothing_are_errors(tree):
     trees.link(tree / "train" / "cats" / "x.jpg", tree / "nothing")
-    expected = ["train/cats/x.jpg cannot be read: No such file or directory"]
-    assert texts(check(tree).errors) == expected
+    (error,) = texts(check(tree).errors)  # in the system's words
+    assert error.startswith("train/cats/x.jpg cannot be read: ")
 
 
 def test_a_file_that_cannot_be_read_is_named(tree, monkeypatch):
@@ -166,7 +167,7 @@ def test_a_report_as_text_has_errors_first_and_notes_last(tree):
     for i in range(7):
         trees.put(tree / "train" / "dogs" / f"{i}.jpg", trees.red_left(3) + bytes(i))
     assert report_lines(check(tree), limit=2) == [
-        f"28 images in {tree} (official layout)",
+        f"28 images in {tree.as_posix()} (official layout)",
         "train: 6 cats, 12 dogs",
         "validation: 4 cats, 4 dogs",
         "test: 1 cat, 1 dog",

@@ -94,7 +94,7 @@ def test_what_cannot_be_decoded_is_described(content, reason, tmp_path):
     path = trees.put(tmp_path / "a.jpg", content)
     with pytest.raises(CatdogError) as caught:
         read_image(path, 16)
-    assert str(caught.value).startswith(f"{path} cannot be decoded: {reason}")
+    assert str(caught.value).startswith(f"{path.as_posix()} cannot be decoded: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_palettes_with_transparency_are_decoded_without_a_warning(tmp_path):
 
 
 def test_a_file_that_is_missing_or_a_folder_is_described(tmp_path):
-    with pytest.raises(CatdogError, match=r"none.jpg cannot be read: No such file"):
+    with pytest.raises(CatdogError, match=r"none.jpg cannot be read: \w+"):
         read_image(tmp_path / "none.jpg")
     with pytest.raises(CatdogError, match="cannot be read: not a regular file"):
         read_image(tmp_path)
@@ -201,7 +201,7 @@ def test_the_exif_orientation_is_applied_at_any_size(orientation, red, tmp_path)
 def test_images_with_a_damaged_exif_block_are_decoded_without_a_warning(tmp_path):
     content = trees.red_left(6)
     start = content.index(b"Exif\0\0") + 6
-    tree = trees.kaggle(tmp_path / "t", n=3)
+    tree = trees.kaggle(tmp_path / "t", n=4)
     damaged = []
     for position in range(start, start + 26):
         changed = content[:position] + b"\xff" + content[position + 1 :]
