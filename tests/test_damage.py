@@ -1,6 +1,6 @@
 """Files damaged at random are told by name, or give what they gave before; none is changed.
 
-Bytes are flipped, cut off and inserted, from fixed seeds: 310 files in all.
+Bits are flipped, bytes cut off and inserted, from fixed seeds: 380 files in all.
 """
 
 import io
@@ -23,13 +23,13 @@ HISTORY = results.History(
 
 
 def damaged(content, seed):
-    """Return a copy of bytes with one to four of them flipped, the end cut off, or more put in."""
+    """Return a copy of bytes with a bit of one to four flipped, the end cut off, or more put in."""
     rng = np.random.default_rng(seed)
     where = int(rng.integers(len(content)))
     if seed % 3 == 0:
         flipped = bytearray(content)
-        for position in [where, *rng.integers(len(content), size=rng.integers(4))]:
-            flipped[position] ^= int(rng.integers(1, 256))
+        for position in [where, *rng.integers(len(content), size=seed % 4)]:
+            flipped[position] ^= 1 << int(rng.integers(8))
         return bytes(flipped)
     if seed % 3 == 1:
         return content[:where]
@@ -178,7 +178,7 @@ def test_a_damaged_file_of_a_run_is_refused_or_tells_what_it_told(name, tree, mo
         return opened, opened.scores(), opened.findings(), opened.load_history("first")
 
     good, content, refused = told(), path.read_bytes(), 0
-    for seed in range(25):
+    for seed in range(60):
         path.write_bytes(damaged(content, seed))
         before = path.read_bytes()
         try:
@@ -187,4 +187,4 @@ def test_a_damaged_file_of_a_run_is_refused_or_tells_what_it_told(name, tree, mo
             refused += 1
             assert "run chapter 0" in str(error), seed
         assert path.read_bytes() == before
-    assert refused > 15
+    assert refused > 40

@@ -119,6 +119,7 @@ def version(folder):
     assert scores.get("test_accuracy", number / 10) == number / 10
     assert run.findings().get("06.tested", number / 10) == number / 10
     assert run.data == {1: "pets", 2: "pets", 3: "others"}[number]
+    run.check_files({"cat.0.jpg": f"train 0 {run.data}"})
     return number
 
 

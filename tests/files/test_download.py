@@ -180,6 +180,22 @@ def test_after_a_failed_download_the_next_one_is_complete(way, server, archive, 
     assert download.fetch(server.url).read_bytes() == archive.read_bytes()
 
 
+def test_a_killed_download_leaves_nothing_for_good(server, tmp_path):
+    server.ways = ["stalled"]
+    code = "import sys; from catdog_helpers.files.download import fetch; fetch(*sys.argv[1:])"
+    folder = tmp_path / "downloads"
+    with subprocess.Popen([sys.executable, "-c", code, server.url, folder]) as process:
+        while not server.requests and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(0.3)  # in the midst of the archive
+        process.kill()
+    (unfinished,) = folder.iterdir()
+    os.utime(unfinished, (0, 0))  # as if it were long ago
+    server.over.set()
+    path = download.fetch(server.url, folder)
+    assert list(folder.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("way", ["good", "redirect"])
 def test_a_download_that_goes_well_is_kept_and_readable_by_all(way, server, archive, cache):
     server.ways = [way]
