@@ -201,7 +201,8 @@ def test_added_kaggle_photos_do_not_wander_into_the_test_unseen(tmp_path):
         data.splits_of(run)
 
 
-def test_copied_images_are_the_same(run, pets, tmp_path):
+def test_copied_images_are_the_same(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("CATDOG_CACHE", str(tmp_path / "cache"))
     copy = trees.zipped(pets, tmp_path / "pets.zip")
     assert data.list_files(copy) == data.list_files(pets)
 
