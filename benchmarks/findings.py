@@ -33,6 +33,11 @@ def read_claims():
     return tomllib.loads((FOLDER / "findings.toml").read_text(encoding="utf-8"))
 
 
+def read_measured():
+    """Return ``{source: {"seeds", "values": {finding: [...]}}}`` from ``findings.json``."""
+    return json.loads((FOLDER / "findings.json").read_text(encoding="utf-8"))
+
+
 def holds(claim, value, source):
     """Whether a value is within the bound of a claim; photos may have a bound of their own."""
     own = {"photos": "photos_"}.get(source, "")
@@ -46,10 +51,11 @@ def broken(claims, measured):
     failed = []
     for source, content in measured.items():
         for name, claim in claims.items():
+            if claim.get("only", source) != source:
+                continue
             values = content["values"].get(name)
             if values is None:
-                if claim.get("only", source) == source:
-                    failed.append(f"{name}: not measured on the {source}")
+                failed.append(f"{name}: not measured on the {source}")
                 continue
             n_held = sum(holds(claim, value, source) for value in values)
             if n_held < 0.8 * len(values):
@@ -76,7 +82,7 @@ def _cell(values, form, factor):
         return ""
     statistics = sum(values) / len(values), min(values), max(values)
     mean, low, high = (form.format(factor * value) for value in statistics)
-    return f"{mean} ({low} to {high})"
+    return f"{mean} ({low} to {high})" if len(values) > 1 else f"{mean} (one seed)"
 
 
 def write_table(claims, measured, path=README):

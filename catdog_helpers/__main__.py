@@ -54,6 +54,11 @@ def _parser():
     command = commands.add_parser("pretrain", help="train the drawn backbone anew")
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--to", metavar="FILE.weights.h5", help="where to write the weights")
+    command.add_argument(
+        "--relatives",
+        action="store_true",
+        help="draw wild relatives of cats and dogs too, for comparison (name a file with --to)",
+    )
     command.set_defaults(command=_pretrain)
     return parser
 
@@ -149,6 +154,7 @@ def _load_classifier(path):
 
 
 def _pretrain(options):
+    from catdog_helpers.drawing.breeds import OTHER_KINDS, WILD_RELATIVES
     from catdog_helpers.models import DRAWN_WEIGHTS
     from catdog_helpers.pretraining import pretrain
 
@@ -160,7 +166,10 @@ def _pretrain(options):
             raise CatdogError(f"{path} exists already; give another name")
         if not path.parent.is_dir():
             raise CatdogError(f"{path} cannot be written: there is no folder {path.parent}")
-    accuracy, seconds = pretrain(path, seed=options.seed)
+    elif options.relatives:
+        raise CatdogError("--relatives is for comparison: name a file of your own with --to")
+    kinds = OTHER_KINDS + WILD_RELATIVES if options.relatives else OTHER_KINDS
+    accuracy, seconds = pretrain(path, seed=options.seed, kinds=kinds)
     print(f"accuracy on validation drawings of other animals: {accuracy:.1%}")
     print(f"{seconds:.0f} s of training, {path.stat().st_size / 1e6:.2f} MB in {path}")
     return 0

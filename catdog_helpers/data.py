@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from catdog_helpers import CatdogError
+from catdog_helpers import CatdogError, n_cpus
 from catdog_helpers.drawing import sample
 from catdog_helpers.files.checks import check
 from catdog_helpers.files.download import fetch
@@ -135,7 +135,7 @@ def list_files(source):
     """
     root, layout = find_layout(_locate(source))
     images, _ = list_images(root, layout)
-    with ThreadPool() as pool:
+    with ThreadPool(n_cpus()) as pool:
         checksums = pool.map(_checksum, (image.path for image in images))
     return {
         image.path.relative_to(root).as_posix(): f"{image.split} {image.label} {checksum:08x}"
@@ -199,7 +199,7 @@ def load_images(split, image_size=IMAGE_SIZE):
     def load(index):
         images[index] = read_image(split.paths[index], image_size)
 
-    with ThreadPool() as pool:
+    with ThreadPool(n_cpus()) as pool:
         pool.map(load, range(len(split)))
     return images
 

@@ -196,17 +196,6 @@ def confusion(score, class_names, *, description):
     return figure
 
 
-@mpl.rc_context(STYLE)
-def reliability_diagram(table, *, description):
-    """Draw how often a model is correct against how sure it is, from `scoring.reliability`."""
-    figure = DescribedFigure(description, (5.2, 4.2))
-    ax = figure.subplots()
-    _draw_reliability(ax, table)
-    ax.set_ylabel("accuracy: how often correct")
-    figure.legend(loc="outside lower center", ncols=2)
-    return figure
-
-
 def _draw_reliability(ax, table):
     ax.plot((0.5, 1), (0.5, 1), "--", color=COLORS["train"], label="perfectly calibrated")
     errors = (table[["accuracy", "accuracy"]].to_numpy() - table[["low", "high"]]).abs().T

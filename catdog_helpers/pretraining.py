@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from catdog_helpers import n_cpus
 from catdog_helpers.drawing.breeds import OTHER_KINDS, draw_traits
 from catdog_helpers.drawing.draw import draw
 from catdog_helpers.files.paths import atomic
@@ -24,7 +25,7 @@ DRAWN_AT = 128
 _SCHEDULE = 24
 
 
-def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=1200, stages=None):
+def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=1700, stages=None, kinds=OTHER_KINDS):
     """Train the small backbone on drawings of other animals, never a cat or a dog, and save it.
 
     It learns to say which of the other animals it sees, and with which traits: which ears, nose,
@@ -39,6 +40,9 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=1200, stages=None):
         Drawings of each kind; the first tenth is for validation.
     stages : dict of int to int, optional
         Epochs on drawings of each size, in pixels; `STAGES` where left out.
+    kinds : sequence of str
+        Of ``breeds.OTHER_KINDS`` and ``WILD_RELATIVES``. The relatives have the faces of cats and
+        dogs, so a backbone that has seen them knows most of the answer already.
 
     Returns
     -------
@@ -46,10 +50,10 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=1200, stages=None):
         Validation accuracy for the kinds, 0..1, and how long the training alone took.
     """
     set_up(seed)
-    images, targets = _drawings(seed, n_drawings)
+    images, targets = _drawings(seed, n_drawings, kinds)
     n_validation = len(targets) // 10
     batches = -(-(len(targets) - n_validation) // 32)
-    backbone, model = _trait_model(targets.shape[1], _SCHEDULE * batches)
+    backbone, model = _trait_model(targets.shape[1], len(kinds), _SCHEDULE * batches)
     seconds = 0
     for size, epochs in (stages or STAGES).items():
         print(f"{size} pixels")
@@ -62,18 +66,22 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=1200, stages=None):
     return history.metrics["val_accuracy"][-1], seconds
 
 
-def _drawings(seed, n_drawings):
-    """Draw each of the other kinds; images (n, size, size, 3) uint8, targets (n, m) 0 or 1."""
-    first = seed * n_drawings
-    drawings = [(kind, first + i) for i in range(n_drawings) for kind in OTHER_KINDS]
+def _drawings(seed, n_drawings, kinds):
+    """Draw each of the kinds; images (n, size, size, 3) uint8, targets (n, m) 0 or 1.
+
+    The seeds of these drawings are negative and those of every sample are not: scene, pose and coat
+    depend on the seed alone, so a shared seed would show the backbone scenes of the sample.
+    """
+    first = -(seed + 1) * n_drawings
+    drawings = [(kind, first + i) for i in range(n_drawings) for kind in kinds]
     # Spawned, not forked: a copy of a process that runs TensorFlow's threads can hang.
-    with get_context("spawn").Pool() as pool:
+    with get_context("spawn").Pool(n_cpus()) as pool:
         arguments = [(*drawing, DRAWN_AT) for drawing in drawings]
         images = np.stack(pool.starmap(draw, arguments, chunksize=50))
-    return images, _targets([draw_traits(*drawing) for drawing in drawings])
+    return images, _targets([draw_traits(*drawing) for drawing in drawings], kinds)
 
 
-def _targets(traits):
+def _targets(traits, kinds):
     """Turn traits into yes-or-no targets, float32 (n, m): first the kinds, then what they show.
 
     A word becomes one target for each value that it takes, a length three: is it above the first,
@@ -84,11 +92,11 @@ def _targets(traits):
     lengths = by_kind.select_dtypes("number")
     words = by_kind.drop(columns=lengths.columns)
     above = [lengths > lengths.quantile(quarter) for quarter in (0.25, 0.5, 0.75)]
-    kinds = pd.get_dummies(table["kind"])[list(OTHER_KINDS)]
-    return pd.concat([kinds, pd.get_dummies(words), *above], axis=1).to_numpy("float32")
+    named = pd.get_dummies(table["kind"])[list(kinds)]
+    return pd.concat([named, pd.get_dummies(words), *above], axis=1).to_numpy("float32")
 
 
-def _trait_model(n_targets, steps):
+def _trait_model(n_targets, n_kinds, steps):
     """Build the backbone, for images of any size, and a model that predicts traits with it."""
     backbone = keras.applications.MobileNetV2(
         input_shape=(None, None, 3), alpha=DRAWN_WIDTH, include_top=False, weights=None
@@ -105,8 +113,7 @@ def _trait_model(n_targets, steps):
     )
 
     def accuracy(targets, logits):
-        kinds = slice(len(OTHER_KINDS))
-        return keras.metrics.categorical_accuracy(targets[:, kinds], logits[:, kinds])
+        return keras.metrics.categorical_accuracy(targets[:, :n_kinds], logits[:, :n_kinds])
 
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=0.02),

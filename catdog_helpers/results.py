@@ -159,8 +159,12 @@ class Run:
             _write_json(self.scores_file, content)
 
     def load_model(self, name):
-        """Load a model that an earlier chapter saved; a CatdogError names a missing chapter."""
-        return load_model(self._path("models", f"{name}.keras", name))
+        """Load a model that an earlier chapter saved; a CatdogError names the chapter to run."""
+        path = self._path("models", f"{name}.keras", name)
+        try:
+            return load_model(path)
+        except CatdogError as error:
+            raise CatdogError(f"{error}; {_run_chapter(CHAPTERS[name], self.folder)}") from error
 
     def load_history(self, name):
         """Load the History that an earlier chapter saved; raises like `load_model`."""

@@ -295,14 +295,11 @@ def holm(p_values):
 def overconfidence(scored):
     """Return mean confidence minus accuracy, -1..1, and its 95 % interval: (value, (low, high)).
 
-    Above 0 a model is surer than it is correct. The interval is that of a mean of independent
-    images, from their standard deviation; of one image there is none, and it is -1 to 1.
+    Above 0 a model is surer than it is correct. The interval is `mean_interval`, cut at -1 and 1.
     """
     gaps = scored.confidences - scored.correct
-    if len(gaps) < 2:
-        return float(gaps.mean()), (-1.0, 1.0)
-    half = 1.96 * gaps.std(ddof=1) / np.sqrt(len(gaps))
-    return float(gaps.mean()), (float(gaps.mean() - half), float(gaps.mean() + half))
+    low, high = mean_interval(gaps)
+    return float(gaps.mean()), (max(-1.0, low), min(1.0, high))
 
 
 def comparison_table(comparisons):
@@ -354,29 +351,6 @@ def overconfidence_table(scores):
         rows.append((f"{scored.confidences.mean():.1%}", f"{scored.accuracy:.1%}", *texts))
     columns = ["confidence", "accuracy", "difference", "95 % interval"]
     return pd.DataFrame(rows, index=list(scores), columns=columns)
-
-
-def bootstrap_interval(values, seed=0, n_draws=2000):
-    """Return the 95 % interval of a mean by the bootstrap: (low, high).
-
-    Draws as many of the values as there are, with replacement, again and again. The interval holds
-    the middle 95 % of the means.
-
-    Parameters
-    ----------
-    values : float array, shape (n,)
-        One for each image, for example what two thresholds cost, first less second.
-    seed : int
-    n_draws : int
-
-    Notes
-    -----
-    B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7 (1979).
-    """
-    rng = np.random.default_rng(seed)
-    means = [rng.choice(values, len(values)).mean() for _ in range(n_draws)]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def losses(scored):

@@ -165,7 +165,7 @@ def _random_warps(n, size, rotation=0.25, shift=0.12):
     return tf.stack([a, b, x, c, d, y, zero, zero], axis=1)
 
 
-def restart(model, fresh, learning_rate):
+def restart(model, fresh, learning_rate=None):
     """Put a compiled model back to its beginning: weights, random layers and optimizer.
 
     What follows is what training ``fresh`` would give, but TensorFlow does not build its graph
@@ -176,7 +176,8 @@ def restart(model, fresh, learning_rate):
     model : compiled keras.Model
     fresh : keras.Model
         Just built of the same layers, after `set_seed`; it stays as it is.
-    learning_rate : float
+    learning_rate : float, optional
+        Where left out, the optimizer keeps its own, and a schedule begins again.
 
     Raises
     ------
@@ -187,5 +188,7 @@ def restart(model, fresh, learning_rate):
         variable.assign(start)
     model.optimizer.build(model.trainable_variables)
     for variable in model.optimizer.variables:
-        variable.assign(keras.ops.zeros_like(variable))
-    model.optimizer.learning_rate = learning_rate
+        if variable.name != "learning_rate":
+            variable.assign(keras.ops.zeros_like(variable))
+    if learning_rate is not None:
+        model.optimizer.learning_rate = learning_rate

@@ -70,6 +70,18 @@ def test_flat_layouts_are_split_by_a_fixed_rule(tmp_path):
     assert cats == [[f"cat.{i}.jpg" for i in split] for split in expected]
 
 
+@pytest.mark.parametrize("make", [trees.kaggle, trees.asirra])
+def test_where_folders_do_not_say_an_added_photo_moves_no_other(make, tmp_path):
+    root = make(tmp_path / "t", 40)
+    before = [set(split.paths) for split in data.load_splits(root)]
+    folder = next(root.rglob("*0.jpg")).parent
+    for name in ("cat.00.jpg", "cat.000.jpg", "cat.7.6.jpg", "cat.1.5.jpg"):
+        trees.put(folder / name)
+    after = [set(split.paths) for split in data.load_splits(root)]
+    assert all(old < new or old == new for old, new in zip(before, after, strict=True))
+    assert sum(map(len, after)) == 84
+
+
 @pytest.mark.parametrize("make", [trees.official, trees.kaggle, trees.asirra])
 @pytest.mark.parametrize("n", [4, 5, 11, 26])
 def test_splits_are_disjoint_and_complete_at_any_size(make, n, tmp_path):

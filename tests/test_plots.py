@@ -86,18 +86,6 @@ def test_confusion_counts_true_classes_in_rows():
     assert [text.get_text() for text in figure.axes[0].texts] == ["1", "1", "0", "1"]
 
 
-def test_the_reliability_diagram_shows_confidence_accuracy_interval_and_count():
-    rows = [(4, 0.7, 0.5, 0.2, 0.8), (9, 0.95, 1.0, 0.7, 1.0)]
-    table = pd.DataFrame(rows, columns=["count", "confidence", "accuracy", "low", "high"])
-    (ax,) = plots.reliability_diagram(table, description="Dots.").axes
-    diagonal, dots = ax.lines[:2]
-    np.testing.assert_array_equal(*diagonal.get_data())
-    assert dots.get_xydata().tolist() == [[0.7, 0.5], [0.95, 1.0]]
-    ends = [segment.tolist() for segment in ax.collections[0].get_segments()]
-    np.testing.assert_allclose(ends, [[[0.7, 0.2], [0.7, 0.8]], [[0.95, 0.7], [0.95, 1]]])
-    assert [text.get_text() for text in ax.texts] == ["n = 4", "n = 9"]
-
-
 def test_reliability_is_compared_side_by_side():
     rows = [(4, 0.7, 0.5, 0.2, 0.8), (9, 0.95, 1.0, 0.7, 1.0)]
     table = pd.DataFrame(rows, columns=["count", "confidence", "accuracy", "low", "high"])
@@ -181,7 +169,7 @@ def test_every_figure_can_be_stored():
     score = scoring.Score(np.array([0, 1]), np.array([[0.9, 0.1], [0.7, 0.3]]))
     squares = np.zeros((2, 8, 8, 3))
     figures = [
-        plots.reliability_diagram(scoring.reliability(score), description="Dots."),
+        plots.reliability_comparison({"before": scoring.reliability(score)}, description="Dots."),
         plots.heat_overlays(squares, np.eye(8)[None].repeat(2, 0), description="Heat."),
         plots.feature_space(np.eye(2), score.labels, ("cats", "dogs"), description="Points."),
         plots.accuracy_comparison({"first": 0.6}, description="A dot."),

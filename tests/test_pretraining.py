@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from catdog_helpers import models, pretraining
-from catdog_helpers.drawing.breeds import KINDS, OTHER_KINDS, draw_traits
+from catdog_helpers.drawing.breeds import KINDS, OTHER_KINDS, WILD_RELATIVES, draw_traits
 from catdog_helpers.drawing.draw import draw
 
 
@@ -34,17 +34,27 @@ def test_pretrain_writes_a_small_file_that_the_backbone_loads(
 
 
 def test_the_backbone_learns_from_every_kind_but_cats_and_dogs(small_drawings):
-    images, targets = pretraining._drawings(seed=3, n_drawings=2)
-    assert set(KINDS).isdisjoint(OTHER_KINDS)
+    images, targets = pretraining._drawings(seed=3, n_drawings=2, kinds=OTHER_KINDS)
+    assert set(KINDS).isdisjoint(OTHER_KINDS + WILD_RELATIVES)
     named = [OTHER_KINDS[i] for i in targets[:, : len(OTHER_KINDS)].argmax(axis=1)]
     assert named == 2 * list(OTHER_KINDS)
-    expected = [draw(kind, seed, 32) for seed in (6, 7) for kind in OTHER_KINDS]
+    expected = [draw(kind, seed, 32) for seed in (-8, -7) for kind in OTHER_KINDS]
     np.testing.assert_array_equal(images, expected)
+
+
+def test_the_backbone_sees_no_scene_of_a_sample(small_drawings, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        pretraining, "draw_traits", lambda *each: drawn.append(each) or draw_traits(*each)
+    )
+    pretraining._drawings(seed=0, n_drawings=2, kinds=OTHER_KINDS[:2])
+    assert len(drawn) == 4
+    assert max(seed for _, seed in drawn) < 0  # the seeds of every sample start at zero
 
 
 def test_targets_name_the_kind_and_compare_lengths_with_the_quarters():
     traits = [draw_traits(kind, seed) for seed in range(4) for kind in OTHER_KINDS]
-    targets = pretraining._targets(traits)
+    targets = pretraining._targets(traits, OTHER_KINDS)
     assert set(np.unique(targets)) == {0, 1}
     kinds = targets[:, : len(OTHER_KINDS)]
     assert [OTHER_KINDS[i] for i in kinds.argmax(axis=1)] == [each.kind for each in traits]

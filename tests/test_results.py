@@ -193,11 +193,11 @@ def test_a_run_refuses_other_images_and_says_which(run, pets, capsys):
     assert [split.paths for split in data.splits_of(results.open_run(run.folder))] != shown
 
 
-def test_added_kaggle_photos_do_not_wander_into_the_test_unseen(tmp_path):
-    pets = trees.kaggle(tmp_path / "pets", 40)
+def test_added_photos_do_not_wander_into_the_test_unseen(tmp_path):
+    pets = trees.official(tmp_path / "pets", 20)
     run = results.start_run(tmp_path / "run", pets, 0, 160)
-    trees.put(pets / "cat.00.jpg")
-    with pytest.raises(CatdogError, match=r"1 added \(cat\.00\.jpg\), \d+ now in another split"):
+    trees.put(pets / "validation/cats/cat.00.jpg")
+    with pytest.raises(CatdogError, match=r"1 added \(\S+00\.jpg\), \d+ now in another split"):
         data.splits_of(run)
 
 

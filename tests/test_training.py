@@ -222,11 +222,28 @@ def test_a_restarted_model_learns_as_a_fresh_one(labeled, average):
     expected = weights_after_training(fresh)
     again = models.compile_classifier(build(), keras.optimizers.Adam(1e-2, use_ema=average))
     weights_after_training(again)
-    training.restart(again, build(), 1e-3)
-    for weight, same in zip(weights_after_training(again), expected, strict=True):
-        np.testing.assert_array_equal(weight, same)
+    for rate in (1e-3, None):  # None: the rate of before
+        training.restart(again, build(), rate)
+        for weight, same in zip(weights_after_training(again), expected, strict=True):
+            np.testing.assert_array_equal(weight, same)
     with pytest.raises(ValueError):
         training.restart(again, models.build_small_network(SIZE), 1e-3)
+
+
+def test_a_schedule_begins_again_with_the_training():
+    def build():
+        training.set_seed(1)
+        return keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 8)
+    model = models.compile_classifier(build(), keras.optimizers.Adam(schedule))
+    pair = np.eye(4, dtype="float32"), np.array([0, 1, 0, 1])
+    weights = []
+    for _ in range(2):
+        training.fit(model, pair, pair, epochs=8, progress=False)
+        weights.append(model.get_weights()[0])
+        training.restart(model, build())
+    np.testing.assert_array_equal(*weights)
 
 
 def test_the_weights_of_the_last_step_outlive_their_average():

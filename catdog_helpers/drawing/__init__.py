@@ -21,7 +21,7 @@ draw      a drawing from a kind and a seed; a sheet of them
 sample    a data set of drawings in a folder
 ========  ==================================================================
 
-Public beyond this package are ``breeds.KINDS``, ``OTHER_KINDS``, ``BREEDS``, ``Traits`` and
-``draw_traits``, ``draw.draw`` and ``contact_sheet``, ``sample.make_sample`` and ``code_hash``;
-the other names without an underscore are for the modules of this folder.
+Public beyond this package are ``breeds.KINDS``, ``OTHER_KINDS``, ``WILD_RELATIVES``, ``BREEDS``,
+``Traits`` and ``draw_traits``, ``draw.draw`` and ``contact_sheet``, ``sample.make_sample`` and
+``code_hash``; the other names without an underscore are for the modules of this folder.
 """

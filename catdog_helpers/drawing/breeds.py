@@ -166,7 +166,14 @@ _OTHERS = {
     "raccoon": _ANIMAL | dict(
         ears=_ANY_EARS, tail="bushy",
         fur_color={"gray": 3, "silver": 2, "fawn": 1}, second_color="black", coat="mask"),
-    # Wild relatives, with the faces of cats and dogs and coats of their own.
+    "squirrel": _ANIMAL | dict(
+        ears={"tufted": 3, "rounded": 1}, ear_size=(.55, .8), cheeks=(.2, .34),
+        head_width=(.86, 1.04), muzzle_length=(0.0, .4), nose_size=(.08, .13), eye_color="dark",
+        eye_shape="round", pupil="round", mouth="teeth", tail="bushy",
+        fur_color={"rust": 3, "ginger": 1, "gray": 1}, coat={"solid": 1, "tuxedo": 2}),
+}
+# The faces of cats and dogs, with coats of their own.
+_RELATIVES = {
     "tiger": _CAT | dict(
         ears="rounded", ear_size=(.7, .9), fur_color={"ginger": 3, "white": 1},
         second_color="black", coat="tabby"),
@@ -186,11 +193,6 @@ _OTHERS = {
         ears="rounded", ear_size=(1, 1.3), tail="short",
         fur_color={"fawn": 2, "gray": 1}, second_color="chocolate",
         coat={"spotted": 2, "brindle": 1}),
-    "squirrel": _ANIMAL | dict(
-        ears={"tufted": 3, "rounded": 1}, ear_size=(.55, .8), cheeks=(.2, .34),
-        head_width=(.86, 1.04), muzzle_length=(0.0, .4), nose_size=(.08, .13), eye_color="dark",
-        eye_shape="round", pupil="round", mouth="teeth", tail="bushy",
-        fur_color={"rust": 3, "ginger": 1, "gray": 1}, coat={"solid": 1, "tuxedo": 2}),
 }
 # What depends on the seed alone, unless another animal has its own coat, colors or pose.
 _SHARED = dict(
@@ -222,8 +224,10 @@ _SHARED = dict(
 # fmt: on
 KINDS = tuple(_CATS_AND_DOGS)
 OTHER_KINDS = tuple(_OTHERS)
+WILD_RELATIVES = tuple(_RELATIVES)
 # For each kind and breed its weight among the breeds of the kind, and its distributions.
-BREEDS = _CATS_AND_DOGS | {kind: {kind: (1, own)} for kind, own in _OTHERS.items()}
+_ONE_BREED = {kind: {kind: (1, own)} for kind, own in (_OTHERS | _RELATIVES).items()}
+BREEDS = _CATS_AND_DOGS | _ONE_BREED
 
 
 @dataclass(frozen=True)
@@ -321,7 +325,7 @@ def draw_traits(kind, seed):
     Parameters
     ----------
     kind : str
-        One of ``KINDS`` or ``OTHER_KINDS``.
+        One of ``KINDS``, ``OTHER_KINDS`` or ``WILD_RELATIVES``.
     seed : int
 
     Returns

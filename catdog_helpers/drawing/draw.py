@@ -32,7 +32,7 @@ def draw(kind, seed, size=160, *, traits=None):
     Parameters
     ----------
     kind : str
-        One of ``breeds.KINDS`` or ``breeds.OTHER_KINDS``.
+        One of ``breeds.KINDS``, ``OTHER_KINDS`` or ``WILD_RELATIVES``.
     seed : int
     size : int, at least 32
         Side of the image in pixels.
@@ -95,7 +95,7 @@ def contact_sheet(kinds=KINDS, seed=0, columns=10, rows=6, size=160):
     Parameters
     ----------
     kinds : sequence of str
-        Of ``breeds.KINDS`` and ``breeds.OTHER_KINDS``.
+        Of ``breeds.KINDS``, ``OTHER_KINDS`` and ``WILD_RELATIVES``.
     seed : int
         The seed of the first drawing; those of a column count up with the rows of a kind.
     columns, rows : int

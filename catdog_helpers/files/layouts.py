@@ -3,12 +3,16 @@
 There are three layouts: the official one, ``{train,validation}/{cats,dogs}``; Kaggle's,
 ``cat.0.jpg`` and ``dog.0.jpg`` in one folder; Asirra's, ``PetImages/{Cat,Dog}``. In the first,
 ``train/`` is for training, every fifth file of each class of ``validation/``, by name, is for the
-test, and the rest is for validation. In the others it is 70, 20 and 10 in a hundred.
+test, and the rest is for validation. In the others the number in a file's own name decides: 0 at
+its end is for the test, 1 and 6 are for validation, and the rest is for training. So a file that is
+added moves no other one.
 """
 
 import contextlib
 import os
 import re
+import unicodedata
+import zlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +25,11 @@ from catdog_helpers.files.paths import counted, printable, reason
 CLASS_NAMES = ("cats", "dogs")
 SPLIT_NAMES = ("train", "validation", "test")
 _NOUNS = ("cat", "dog")  # one of each class
-# Which split the images of a class go to, in turn, sorted by name (by code points, which is
-# the same on every machine). "all" is 70, 20 and 10 in a hundred, and one of each from three on.
-_SPLIT_RULES = {
-    "train": ("train",),
-    "validation": ("test", *["validation"] * 4),
-    "all": ("test", "validation", *["train"] * 4, "validation", *["train"] * 3),
-}
+# Which split the images of a class in a folder go to, in turn, sorted by name (by code points,
+# which is the same on every machine).
+_IN_TURN = {"train": ("train",), "validation": ("test", *["validation"] * 4)}
+# Where folders do not say: the split for each last digit of the number in the name.
+_BY_NUMBER = ("test", "validation", *["train"] * 4, "validation", *["train"] * 3)
 # Of each class: one image can be scored, but half a training set, as in chapter 5, needs two.
 _FEWEST = {"train": 2, "validation": 1, "test": 1}
 _EXTREME_RATIO = 4  # always predicting the larger class would be correct in 80 %
@@ -183,11 +185,11 @@ def list_images(root, layout):
     if layout == "Kaggle":
         listing.add_kaggle()
     elif layout == "Asirra":
-        listing.add_class_folders(root, ("Cat", "Dog"), _SPLIT_RULES["all"])
+        listing.add_class_folders(root, ("Cat", "Dog"), _BY_NUMBER)
     else:
         for folder in listing.read_folder(root)[0]:
             if folder.name in ("train", "validation"):
-                listing.add_class_folders(folder, CLASS_NAMES, _SPLIT_RULES[folder.name])
+                listing.add_class_folders(folder, CLASS_NAMES, _IN_TURN[folder.name])
             else:
                 text = "is not used; the test split is every fifth file of validation"
                 listing.report("warning", folder, text)
@@ -237,7 +239,7 @@ class _Listing:
             match = _KAGGLE_NAME.match(path.name)
             by_kind[match and match[1].lower()].append(path)
         for label, kind in enumerate(_NOUNS):
-            self.add_images(self.root, by_kind[kind], label, _SPLIT_RULES["all"])
+            self.add_images(self.root, by_kind[kind], label, _BY_NUMBER)
         if by_kind[None]:
             n = len(by_kind[None])
             text = f"{counted(n, 'image')} {'is' if n == 1 else 'are'} not named cat.N or dog.N"
@@ -282,14 +284,31 @@ class _Listing:
 
     def add_images(self, folder, paths, label, rule):
         """Deal the images of one class, sorted by name, out to the splits."""
-        splits = [rule[i % len(rule)] for i in range(len(paths))]
+        by_number = rule is _BY_NUMBER
+        numbers = [number_in(p.name) for p in paths] if by_number else range(len(paths))
+        splits = [rule[number % len(rule)] for number in numbers]
         self.images += map(ImageFile, paths, splits, [label] * len(paths))
         few = [each for each in SPLIT_NAMES if each in rule and splits.count(each) < _FEWEST[each]]
         if not paths:
             self.report("error", folder, "has no images")
         elif few:
             total = counted(len(paths), _NOUNS[label])
-            self.report("error", folder, f"has {total}, too few for {' and '.join(few)}")
+            text = f"has {total}, too few for {' and '.join(few)}"
+            if by_number:
+                text += " (by the numbers in their names: 0 at the end is for the test, 1 and 6 are"
+                text += " for validation, all others for training)"
+            self.report("error", folder, text)
+
+
+def number_in(name):
+    """Return the number that decides the split of a file where folders do not, an int from 0 on.
+
+    It is the last one in the name, suffix aside; a name without digits gives its checksum.
+    """
+    digits = re.findall(r"\d+", Path(name).stem)
+    if digits:
+        return int(digits[-1])
+    return zlib.crc32(unicodedata.normalize("NFC", name).encode(errors="surrogateescape"))
 
 
 def count_images(images):

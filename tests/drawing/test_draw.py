@@ -5,7 +5,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from catdog_helpers.drawing.breeds import KINDS, OTHER_KINDS
+from catdog_helpers.drawing.breeds import KINDS, OTHER_KINDS, WILD_RELATIVES
 from catdog_helpers.drawing.draw import contact_sheet, draw
 
 # Mean color of each quarter of draw(kind, seed), to see a change of the drawings themselves.
@@ -24,7 +24,7 @@ def images():
     return np.stack([draw(KINDS[i % 2], i, size=96) for i in range(400)])
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *OTHER_KINDS])
+@pytest.mark.parametrize("kind", [*KINDS, *OTHER_KINDS, *WILD_RELATIVES])
 def test_draw_gives_a_color_image_of_every_kind(kind):
     image = draw(kind, 5, size=64)
     assert image.shape == (64, 64, 3)

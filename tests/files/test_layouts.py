@@ -1,10 +1,12 @@
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import trees
 
 from catdog_helpers import CatdogError
+from catdog_helpers.files import layouts
 from catdog_helpers.files.images import SUFFIXES, read_image
 from catdog_helpers.files.layouts import count_images, find_layout, list_images
 
@@ -230,10 +232,21 @@ def test_too_few_images_for_three_splits(tmp_path):
     ]
     assert problems(trees.official(tmp_path / "two", n=2), "error") == []
     assert problems(trees.kaggle(tmp_path / "k3", n=3), "error") == [
-        "has 3 cats, too few for train",
-        "has 3 dogs, too few for train",
+        f"has 3 {kind}, too few for train (by the numbers in their names: 0 at the end is for the "
+        "test, 1 and 6 are for validation, all others for training)"
+        for kind in ("cats", "dogs")
     ]
     assert problems(trees.kaggle(tmp_path / "k4", n=4), "error") == []
+
+
+def test_the_number_of_a_file_is_the_last_one_in_its_name():
+    numbers = {"cat.12.jpg": 12, "7.jpg": 7, "cat.3 (copy 45).png": 45, "IMG_2040.JPG": 2040}
+    assert {name: layouts.number_in(name) for name in numbers} == numbers
+    composed, decomposed = "K\u00e4tzchen.jpg", "Ka\u0308tzchen.jpg"  # as on Windows, on a Mac
+    assert layouts.number_in(composed) == layouts.number_in(decomposed)
+    assert layouts.number_in(os.fsdecode(b"k\xe4tzchen.jpg")) >= 0
+    named = Counter(layouts.number_in(f"{a}{b}.jpg") % 10 for a in "bcdfgh" for b in "aeiouklmnr")
+    assert len(named) == 10
 
 
 def test_extreme_imbalance_is_a_warning(tree):
