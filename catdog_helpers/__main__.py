@@ -55,9 +55,9 @@ def _parser():
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--to", metavar="FILE.weights.h5", help="where to write the weights")
     command.add_argument(
-        "--relatives",
+        "--no-relatives",
         action="store_true",
-        help="draw wild relatives of cats and dogs too, for comparison (name a file with --to)",
+        help="without wild relatives of cats and dogs, for comparison (name a file with --to)",
     )
     command.set_defaults(command=_pretrain)
     return parser
@@ -166,9 +166,9 @@ def _pretrain(options):
             raise CatdogError(f"{path} exists already; give another name")
         if not path.parent.is_dir():
             raise CatdogError(f"{path} cannot be written: there is no folder {path.parent}")
-    elif options.relatives:
-        raise CatdogError("--relatives is for comparison: name a file of your own with --to")
-    kinds = OTHER_KINDS + WILD_RELATIVES if options.relatives else OTHER_KINDS
+    elif options.no_relatives:
+        raise CatdogError("--no-relatives is for comparison: name a file of your own with --to")
+    kinds = OTHER_KINDS if options.no_relatives else OTHER_KINDS + WILD_RELATIVES
     accuracy, seconds = pretrain(path, seed=options.seed, kinds=kinds)
     print(f"accuracy on validation drawings of other animals: {accuracy:.1%}")
     print(f"{seconds:.0f} s of training, {path.stat().st_size / 1e6:.2f} MB in {path}")

@@ -4,12 +4,14 @@ Every function takes a ``description``, a sentence that says what there is to se
 cannot see it, and returns a `DescribedFigure`.
 """
 
+import functools
 import io
 import math
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import ConfusionMatrixDisplay
 
@@ -32,7 +34,17 @@ _PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
 _WIDTH = 6.4  # inches
 # Under a map of heat an image is gray, by Rec. 601's weights of red, green and blue, and paler.
 _LUMINANCE, _PALE = (0.299, 0.587, 0.114), 0.7
+# After matplotlib's own font, what systems have for file names in Chinese, Japanese and Korean.
+_MORE_FONTS = (
+    "Noto Sans CJK SC",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+)
+_INSTALLED = {font.name for font in fontManager.ttflist}
 STYLE = {
+    "font.family": ["DejaVu Sans", *(name for name in _MORE_FONTS if name in _INSTALLED)],
     "figure.dpi": 120,
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
@@ -97,8 +109,19 @@ def image_grid(images, titles=None, *, columns=6, colors=None, description):
         if titles is not None:
             color = colors[index] if colors is not None else "black"
             style = {"fontsize": 9, "fontweight": "normal", "pad": 3, "parse_math": False}
-            ax.set_title(titles[index], color=color, loc="center", **style)
+            ax.set_title(_drawable(titles[index]), color=color, loc="center", **style)
     return figure
+
+
+def _drawable(text):
+    """Escape the characters for which no font has a shape; matplotlib would warn of each."""
+    return "".join(c if ord(c) in _shapes() else ascii(c)[1:-1] for c in text)
+
+
+@functools.cache
+def _shapes():
+    fonts = [get_font(findfont(name)) for name in STYLE["font.family"]]
+    return set().union(*(font.get_charmap() for font in fonts))
 
 
 @mpl.rc_context(STYLE)

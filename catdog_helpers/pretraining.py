@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from catdog_helpers import n_cpus
-from catdog_helpers.drawing.breeds import OTHER_KINDS, draw_traits
+from catdog_helpers.drawing.breeds import OTHER_KINDS, WILD_RELATIVES, draw_traits
 from catdog_helpers.drawing.draw import draw
 from catdog_helpers.files.paths import atomic
 from catdog_helpers.models import DRAWN_WEIGHTS, DRAWN_WIDTH, preprocessing_layer
@@ -23,9 +23,10 @@ DRAWN_AT = 128
 # Epochs in which the learning rate would fall to zero. Stopped at about 0.6 of its peak, a network
 # is not yet polished for its own kinds, and knows more of others.
 _SCHEDULE = 24
+_KINDS = OTHER_KINDS + WILD_RELATIVES
 
 
-def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=1700, stages=None, kinds=OTHER_KINDS):
+def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=24_000, stages=None, kinds=_KINDS):
     """Train the small backbone on drawings of other animals, never a cat or a dog, and save it.
 
     It learns to say which of the other animals it sees, and with which traits: which ears, nose,
@@ -37,12 +38,12 @@ def pretrain(path=DRAWN_WEIGHTS, *, seed=0, n_drawings=1700, stages=None, kinds=
         Where the weights go, as float16; the name ends in ``.weights.h5``.
     seed : int
     n_drawings : int
-        Drawings of each kind; the first tenth is for validation.
+        Drawings in all, shared equally by the kinds; the first tenth is for validation.
     stages : dict of int to int, optional
         Epochs on drawings of each size, in pixels; `STAGES` where left out.
     kinds : sequence of str
         Of ``breeds.OTHER_KINDS`` and ``WILD_RELATIVES``. The relatives have the faces of cats and
-        dogs, so a backbone that has seen them knows most of the answer already.
+        dogs; without them a backbone has less to transfer.
 
     Returns
     -------
@@ -72,8 +73,9 @@ def _drawings(seed, n_drawings, kinds):
     The seeds of these drawings are negative and those of every sample are not: scene, pose and coat
     depend on the seed alone, so a shared seed would show the backbone scenes of the sample.
     """
-    first = -(seed + 1) * n_drawings
-    drawings = [(kind, first + i) for i in range(n_drawings) for kind in kinds]
+    n_each = n_drawings // len(kinds)
+    first = -(seed + 1) * n_each
+    drawings = [(kind, first + i) for i in range(n_each) for kind in kinds]
     # Spawned, not forked: a copy of a process that runs TensorFlow's threads can hang.
     with get_context("spawn").Pool(n_cpus()) as pool:
         arguments = [(*drawing, DRAWN_AT) for drawing in drawings]

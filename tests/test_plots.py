@@ -1,5 +1,7 @@
 """Figures: what they show can be read off their axes; each carries its description."""
 
+import warnings
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -163,6 +165,20 @@ def test_the_style_holds_whatever_the_user_has_set():
     assert {line.get_color() for line in accuracy.get_xgridlines()} == {plots.STYLE["grid.color"]}
     sizes = {text.get_fontsize() for text in accuracy.get_xticklabels()}
     assert sizes == {plots.STYLE["font.size"]}
+
+
+def test_letters_without_a_shape_are_escaped_not_warned_of(monkeypatch):
+    monkeypatch.setitem(plots.STYLE, "font.family", ["DejaVu Sans"])
+    plots._shapes.cache_clear()
+    figure = plots.image_grid(
+        np.zeros((3, 8, 8, 3)), ["猫 $5$", "Jürgen", "\udce4"], description="3."
+    )
+    plots._shapes.cache_clear()
+    titles = [ax.get_title() for ax in figure.axes[:3]]
+    assert titles == [r"\u732b $5$", "Jürgen", r"\udce4"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure._repr_mimebundle_()
 
 
 def test_every_figure_can_be_stored():

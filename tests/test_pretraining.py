@@ -22,7 +22,7 @@ def test_pretrain_writes_a_small_file_that_the_backbone_loads(
     path = tmp_path / "backbone.weights.h5"
     tf.config.run_functions_eagerly(True)  # few steps are done sooner than their graph is built
     try:
-        accuracy, seconds = pretraining.pretrain(path, n_drawings=2, stages={32: 1})
+        accuracy, seconds = pretraining.pretrain(path, n_drawings=40, stages={32: 1})
     finally:
         tf.config.run_functions_eagerly(False)
     assert 0 <= accuracy <= 1 and seconds > 0
@@ -34,7 +34,9 @@ def test_pretrain_writes_a_small_file_that_the_backbone_loads(
 
 
 def test_the_backbone_learns_from_every_kind_but_cats_and_dogs(small_drawings):
-    images, targets = pretraining._drawings(seed=3, n_drawings=2, kinds=OTHER_KINDS)
+    images, targets = pretraining._drawings(
+        seed=3, n_drawings=2 * len(OTHER_KINDS), kinds=OTHER_KINDS
+    )
     assert set(KINDS).isdisjoint(OTHER_KINDS + WILD_RELATIVES)
     named = [OTHER_KINDS[i] for i in targets[:, : len(OTHER_KINDS)].argmax(axis=1)]
     assert named == 2 * list(OTHER_KINDS)
@@ -47,7 +49,7 @@ def test_the_backbone_sees_no_scene_of_a_sample(small_drawings, monkeypatch):
     monkeypatch.setattr(
         pretraining, "draw_traits", lambda *each: drawn.append(each) or draw_traits(*each)
     )
-    pretraining._drawings(seed=0, n_drawings=2, kinds=OTHER_KINDS[:2])
+    pretraining._drawings(seed=0, n_drawings=4, kinds=OTHER_KINDS[:2])
     assert len(drawn) == 4
     assert max(seed for _, seed in drawn) < 0  # the seeds of every sample start at zero
 

@@ -266,18 +266,26 @@ def _run_seeds(options, chapters, run_dir, parameters, timeout):
 
 
 def _write_handouts(series, run_dir):
-    """Write the handouts of those chapters that were executed in this very run."""
+    """Write the handouts of those chapters that were executed in this very run.
+
+    A chapter that ran before an earlier one has trained its model anew shows the old model.
+    """
     from catdog_helpers import results
     from catdog_helpers.series import execution, handouts
 
-    identity, executed = results.identity(run_dir), {}
+    identity, executed, trained = results.identity(run_dir), {}, ""
     for chapter in series:
         notebook, _ = execution.executed_copy(chapter, run_dir)
         if notebook and notebook.metadata.get("catdog_run") == identity:
+            started = notebook.metadata["papermill"]["start_time"]  # in ISO format
+            if started < trained:
+                continue
             executed[chapter.path.stem] = notebook
+            if chapter.path.stem[:2] in results.CHAPTERS.values():
+                trained = started
     missing = [chapter.path.stem for chapter in series if chapter.path.stem not in executed]
     if missing:
-        print(f"Handouts without {', '.join(missing)}: not executed in this run")
+        print(f"Handouts without {', '.join(missing)}: not executed in this run, with its models")
     # Of a path its last part: the rest is private to the teacher.
     caption = f"Images: {Path(str(identity['data'])).name}. Seed: {identity['seed']}."
     folder = run_dir / "handouts"

@@ -144,6 +144,18 @@ def test_handouts_hold_the_chapters_of_the_run(tmp_path, capsys, monkeypatch):
     assert "Handouts without 02_two: not executed in this run" in capsys.readouterr().out
 
 
+def test_handouts_leave_out_chapters_with_models_from_before(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # without a browser
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
+    for name in ("02_two", "03_three"):
+        write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", "1", parameters="EPOCHS = 1")
+    assert run(tmp_path, "--handouts", "--only", "1,2,3") == 0
+    assert run(tmp_path, "--handouts", "--only", "1") == 0  # trains no model of a later chapter
+    assert "Handouts without" not in capsys.readouterr().out
+    assert run(tmp_path, "--handouts", "--only", "2", "-p", "EPOCHS=2") == 0
+    assert "Handouts without 03_three: not executed in this run" in capsys.readouterr().out
+
+
 def test_other_data_needs_chapter_1(tmp_path, capsys):
     write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
     write_notebook(tmp_path / "notebooks" / "02_two.ipynb", "1", parameters="EPOCHS = 1")

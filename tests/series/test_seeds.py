@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import trees
 from workers import losing_a_worker, posix_only
 
 from catdog_helpers.series import seeds
@@ -57,6 +58,20 @@ def test_seeds_that_are_complete_are_not_run_again(tmp_path, capsys):
         (run_dir / "seed-3" / "scores.json").write_text(json.dumps(lost))
         assert seeds_run("-p", "EPOCHS=3") == ["3"]
     assert seeds_run("-p", "EPOCHS=3", "--only", "1") == ["1", "2", "3"]
+
+
+def test_a_seed_is_run_again_if_the_images_have_changed(tmp_path, capsys):
+    pets = trees.official(tmp_path / "pets", n=5)
+    begin = "from catdog_helpers.results import start_run\nrun = start_run(RUN_DIR, DATA, SEED, 32)"
+    scored = "run.record('first', val_accuracy=0.5, test_accuracy=0.5)"
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", begin, scored)
+    options = ("--seeds", "1", "--data", pets)
+    for expected in ("seed 0:\n", "seed 0: complete, kept"):
+        assert run(tmp_path, *options) == 0
+        assert expected in capsys.readouterr().out
+    trees.put(pets / "train/cats/cat.x.jpg")
+    assert run(tmp_path, *options) == 0
+    assert "complete, kept" not in capsys.readouterr().out
 
 
 def test_seeds_without_test_scores_show_validation_only(tmp_path):
