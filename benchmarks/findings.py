@@ -72,17 +72,21 @@ def table(claims, measured):
     rows = [f"| finding | {' | '.join(heads)} |", "| --- | --- | --- |"]
     for name, claim in claims.items():
         form, factor = _SHOW[claim["show"]]
-        cells = [_cell(measured[source]["values"].get(name), form, factor) for source in SOURCES]
+        cells = [_cell(measured[source], name, form, factor) for source in SOURCES]
         rows.append(f"| {int(name[:2])}: {claim['says']} | {' | '.join(cells)} |")
     return "\n".join([*rows, ""])
 
 
-def _cell(values, form, factor):
+def _cell(content, name, form, factor):
+    values = content["values"].get(name)
     if not values:
         return ""
     statistics = sum(values) / len(values), min(values), max(values)
     mean, low, high = (form.format(factor * value) for value in statistics)
-    return f"{mean} ({low} to {high})" if len(values) > 1 else f"{mean} (one seed)"
+    if len(values) == 1:
+        return f"{mean} (one seed)"
+    of = f"; {len(values)} seeds" if len(values) < len(content["seeds"]) else ""
+    return f"{mean} ({low} to {high}{of})"
 
 
 def write_table(claims, measured, path=README):

@@ -210,6 +210,16 @@ class Run:
             "is kept beside it"
         )
 
+    def has_its_images(self):
+        """Whether the images are still those that chapter 1 began the run with."""
+        from catdog_helpers.data import list_files  # slow to import
+
+        try:
+            self.check_files(list_files(self.data))
+        except CatdogError:
+            return False
+        return True
+
     def _content(self):
         content = _run_content(self.folder)
         if _identity(content) != {name: getattr(self, name) for name in IDENTITY}:

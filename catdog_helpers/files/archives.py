@@ -15,7 +15,7 @@ import pooch
 
 from catdog_helpers import CatdogError
 from catdog_helpers.files.images import describe_type, file_type
-from catdog_helpers.files.paths import atomic, cache_folder, reason
+from catdog_helpers.files.paths import atomic, cache_folder, printable, reason
 
 # Photos do not shrink in a zip; Kaggle's 25,000 take 0.6 GB. The largest ratio that deflate
 # reaches is 1032 (https://zlib.net/zlib_tech.html), so a bomb needs one far above 100.
@@ -122,7 +122,7 @@ def unpack(archive, folder=None):
     except (*_DAMAGED, OSError) as error:
         if not getattr(error, "errno", None):
             raise CatdogError(f"{archive} is incomplete or corrupt: {error}") from error
-        where = f": {error.filename}" if error.filename else ""
+        where = f": {printable(error.filename)}" if error.filename else ""
         raise CatdogError(f"cannot unpack {archive}: {reason(error)}{where}") from error
     return folder
 

@@ -78,15 +78,18 @@ def test_a_claim_that_was_not_measured_is_broken_unless_it_is_of_the_other_sourc
 
 def test_the_table_gives_mean_and_range():
     measured = {
-        "sample": {"seeds": [0, 1], "values": {"02.half": [0.5, 0.6], "06.rate": [0.5]}},
+        "sample": {
+            "seeds": [0, 1, 2],
+            "values": {"02.half": [0.5, 0.6, 0.7], "06.rate": [0.5, 0.6]},
+        },
         "photos": {"seeds": [0], "values": {"02.half": [0.55]}},
     }
     claims = {"02.half": CLAIM, "06.rate": {"says": "A rate", "show": "points"}}
     assert findings.table(claims, measured).splitlines() == [
-        "| finding | sample, 2 seeds | photos, 1 seeds |",
+        "| finding | sample, 3 seeds | photos, 1 seeds |",
         "| --- | --- | --- |",
-        "| 2: Half is right | 55.0 % (50.0 % to 60.0 %) | 55.0 % (one seed) |",
-        "| 6: A rate | 50.0 points (one seed) |  |",
+        "| 2: Half is right | 60.0 % (50.0 % to 70.0 %) | 55.0 % (one seed) |",
+        "| 6: A rate | 55.0 points (50.0 points to 60.0 points; 2 seeds) |  |",
     ]
 
 
