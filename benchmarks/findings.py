@@ -70,7 +70,7 @@ def table(claims, measured):
     """Lay out what was measured as the lines of README's table: mean (lowest to highest)."""
     heads = [f"{source}, {len(measured[source]['seeds'])} seeds" for source in SOURCES]
     rows = [f"| finding | {' | '.join(heads)} |", "| --- | --- | --- |"]
-    for name, claim in claims.items():
+    for name, claim in sorted(claims.items(), key=lambda item: item[0][:2]):  # by chapter
         form, factor = _SHOW[claim["show"]]
         cells = [_cell(measured[source], name, form, factor) for source in SOURCES]
         rows.append(f"| {int(name[:2])}: {claim['says']} | {' | '.join(cells)} |")
