@@ -1,6 +1,7 @@
 """The outputs that the notebooks of the series store, each code cell with a hash of its source."""
 
 import hashlib
+import shutil
 
 import nbformat
 
@@ -42,6 +43,9 @@ def update(chapters, root, timeout=TIMEOUT):
         with atomic(chapter.path) as new, open(new, "w", encoding="utf-8", newline="\n") as file:
             nbformat.write(notebook, file)
 
+    if any("DATA" in chapter.parameters for chapter in chapters):
+        # Chapter 1 would say that it keeps the run of an earlier update, and where.
+        shutil.rmtree(root / "runs", ignore_errors=True)
     environment = {"CATDOG_ROOT": str(root)}
     run_series(chapters, root, {}, timeout, environment=environment, finished=store)
 

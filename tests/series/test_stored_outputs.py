@@ -43,3 +43,17 @@ def test_update_of_a_failing_chapter_leaves_it_alone(tmp_path):
 def test_source_hash_is_a_fixed_function_of_the_source():
     # The first digits of SHA-256 of "abc", FIPS 180-2, appendix B.1.
     assert stored_outputs.source_hash("abc") == "ba7816bf8f01cfea"
+
+
+def test_an_update_knows_nothing_of_the_one_before(tmp_path):
+    count = """
+import os, pathlib
+folder = pathlib.Path(os.environ["CATDOG_ROOT"], RUN_DIR)
+folder.mkdir(parents=True, exist_ok=True)
+print(len(list(folder.iterdir())))
+(folder / "model").touch()
+"""
+    path = write_notebook(tmp_path / "notebooks" / "01_one.ipynb", count)
+    for _ in range(2):
+        assert run(tmp_path, "--update") == 0
+        assert nbformat.read(path, as_version=4).cells[2].outputs[0].text == "0\n"
