@@ -63,8 +63,13 @@ class Split:
 
     def chunks(self, size):
         """Cut the list into lists of at most ``size`` images."""
-        cuts = [slice(start, start + size) for start in range(0, len(self), size)]
-        return [replace(self, paths=self.paths[cut], labels=self.labels[cut]) for cut in cuts]
+        starts = range(0, len(self), size)
+        return [self.take(range(start, min(start + size, len(self)))) for start in starts]
+
+    def take(self, indices):
+        """Return the list of some of the images, in the order of their indices, n of them."""
+        paths = tuple(self.paths[i] for i in indices)
+        return replace(self, paths=paths, labels=self.labels[list(indices)])
 
 
 def load_splits(source, *, skip=False):

@@ -1,8 +1,12 @@
-"""Where and why: what in an image a prediction rests on."""
+"""Where and why: what in an image a prediction rests on, and which labels it speaks against."""
 
 from dataclasses import replace
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from catdog_helpers import CatdogError
 from catdog_helpers.data import IMAGE_SIZE
@@ -234,3 +238,44 @@ def concentration(maps, masks):
     inside = np.mean(maps, axis=(1, 2), where=masks)
     overall = np.mean(maps, axis=(1, 2))
     return np.divide(inside, overall, out=np.zeros(len(maps)), where=overall > 0)
+
+
+def label_probabilities(features, labels, folds=5, seed=0):
+    """Estimate how probable each label is, from the features of the other images.
+
+    A logistic regression learns from all folds but one and judges the labels of that one, so
+    no label speaks for itself.
+
+    Parameters
+    ----------
+    features : float array, shape (n, features)
+        Such as `features.feature_extractor` gives of a frozen backbone.
+    labels : int array, shape (n,)
+    folds : int, at least 2
+        Fewer where a class has fewer images.
+    seed : int
+        Of the division into folds.
+
+    Returns
+    -------
+    float array, shape (n,), 0..1
+        Sort by it to see the most doubtful labels first. A low one is no proof.
+
+    Raises
+    ------
+    CatdogError
+        If a class has a single image, or there is only one class.
+
+    Notes
+    -----
+    C. Northcutt, L. Jiang and I. Chuang, "Confident learning: Estimating uncertainty in dataset
+    labels", Journal of Artificial Intelligence Research 70 (2021).
+    """
+    classes, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    if len(classes) < 2 or counts.min() < 2:
+        raise CatdogError("to judge labels takes two classes of at least two images each")
+    # Strong regularization: there are about as many features as images.
+    regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.001, max_iter=1000))
+    divide = StratifiedKFold(min(folds, int(counts.min())), shuffle=True, random_state=seed)
+    probabilities = cross_val_predict(regression, features, own, cv=divide, method="predict_proba")
+    return probabilities[np.arange(len(own)), own]

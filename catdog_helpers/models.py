@@ -11,7 +11,6 @@ import numpy as np
 
 from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES, IMAGE_SIZE
-from catdog_helpers.files.download import default_weights as default_weights  # as chapter 5 asks
 from catdog_helpers.files.download import fetch_weights
 from catdog_helpers.quiet_tensorflow import keras, layers
 

@@ -49,6 +49,15 @@ def one_pass(dataset):
     return np.concatenate(images), np.concatenate(labels)
 
 
+def test_some_images_of_a_split_keep_their_labels(splits):
+    train = splits[0]
+    some = train.take(np.array([12, 3, 0]))
+    assert names(some) == [names(train)[i] for i in (12, 3, 0)]
+    assert some.labels.tolist() == train.labels[[12, 3, 0]].tolist()
+    chunks = train.chunks(7)
+    assert [len(chunk) for chunk in chunks] == [7, 7, 6] and names(chunks[2]) == names(train)[14:]
+
+
 # --- Sources
 
 

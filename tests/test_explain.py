@@ -195,3 +195,22 @@ def test_concentration_is_the_density_in_the_region_over_that_in_the_image():
     maps[0] = 0.5  # alike everywhere
     maps[1, 0, 0] = maps[1, 1, 3] = 0.8  # half of the heat
     np.testing.assert_allclose(explain.concentration(maps, masks), [1, 2, 0])
+
+
+def test_exchanged_labels_are_doubted_most_and_no_label_speaks_for_itself():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 40)
+    features = np.eye(3)[labels] * 5 + rng.normal(size=(120, 3))
+    wrong = [3, 50, 99]
+    given = labels.copy()
+    given[wrong] = (labels[wrong] + 1) % 3
+    probabilities = explain.label_probabilities(features, given)
+    assert probabilities.shape == (120,) and 0 <= probabilities.min() <= probabilities.max() <= 1
+    assert set(probabilities.argsort()[:3]) == set(wrong)
+    np.testing.assert_array_equal(probabilities, explain.label_probabilities(features, given))
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0], [0, 0, 1]])
+def test_labels_that_nothing_else_speaks_of_are_not_judged(labels):
+    with pytest.raises(CatdogError, match="two classes of at least two"):
+        explain.label_probabilities(np.eye(3), labels)

@@ -228,14 +228,6 @@ def test_a_damaged_weights_file_is_named(tmp_path):
         models.build_backbone(damaged, SIZE)
 
 
-def test_the_default_weights_fit_the_source(monkeypatch):
-    monkeypatch.delenv("CATDOG_WEIGHTS", raising=False)
-    assert models.default_weights("sample") == "drawn"
-    assert models.default_weights("photos") == "imagenet"
-    monkeypatch.setenv("CATDOG_WEIGHTS", "mine.h5")
-    assert models.default_weights("photos") == "mine.h5"
-
-
 def test_a_saved_model_gives_the_same_predictions(tmp_path):
     model = models.build_small_network(SIZE, front=[models.preprocessing_layer()])
     images = black_and_white()

@@ -367,3 +367,11 @@ def test_a_local_copy_is_verified(archive, tmp_path):
         download.fetch(archive, size=7)
     with pytest.raises(CatdogError, match=r"cannot read the archive .*none.zip"):
         download.fetch(tmp_path / "none.zip")
+
+
+def test_the_default_weights_fit_the_source(monkeypatch):
+    monkeypatch.delenv("CATDOG_WEIGHTS", raising=False)
+    assert download.default_weights("sample") == "drawn"
+    assert download.default_weights("photos") == "imagenet"
+    monkeypatch.setenv("CATDOG_WEIGHTS", "mine.h5")
+    assert download.default_weights("photos") == "mine.h5"
