@@ -12,6 +12,7 @@ import psutil
 from catdog_helpers import CatdogError, n_cpus
 from catdog_helpers.drawing import sample
 from catdog_helpers.files.checks import check
+from catdog_helpers.files.decisions import apply_decisions
 from catdog_helpers.files.download import fetch
 from catdog_helpers.files.images import PHOTO_FORMATS, read_image
 from catdog_helpers.files.layouts import (
@@ -42,7 +43,7 @@ class Split:
     name : ``"train"``, ``"validation"`` or ``"test"``
     paths : tuple of Path, length n
     labels : int32 array, shape (n,)
-        0 for cats, 1 for dogs.
+        Cats and dogs are always 0 and 1.
     class_names : tuple of str, the name of each label
     skipped : tuple of Problem, the bad files that were left out
     """
@@ -72,7 +73,7 @@ class Split:
         return replace(self, paths=paths, labels=self.labels[list(indices)])
 
 
-def load_splits(source, *, skip=False):
+def load_splits(source, *, skip=False, decisions=""):
     """Find the images of a source, check them, and list which file is in which split.
 
     Parameters
@@ -81,6 +82,8 @@ def load_splits(source, *, skip=False):
         ``"sample"``, ``"photos"``, or a folder or zip archive, see `files.layouts`.
     skip : bool
         Go on without the files that have errors; they are printed, and kept in ``skipped``.
+    decisions : str or path-like
+        A file that changes labels or leaves images out, see `files.decisions`.
 
     Returns
     -------
@@ -90,7 +93,8 @@ def load_splits(source, *, skip=False):
     Raises
     ------
     CatdogError
-        If the source cannot be had, or has errors that are not to be skipped.
+        If the source cannot be had, or has errors that are not to be skipped; or if the
+        decisions do not fit.
     """
     report = check(_locate(source))
     images = {image.path.relative_to(report.root).as_posix(): image for image in report.images}
@@ -110,7 +114,14 @@ def load_splits(source, *, skip=False):
             print(f"{grade}: {problem}")
         if len(problems) > _LISTED:
             print(f"{grade}: {len(problems) - _LISTED} more, listed by {_CHECK}")
-    return tuple(_split(name, images, bad) for name in SPLIT_NAMES)
+    class_names = report.layout.class_names
+    decided = apply_decisions(decisions, images, class_names)
+    if decisions:
+        n_relabeled = sum(images[name].label != decided[name].label for name in decided)
+        texts = counted(n_relabeled, "label"), counted(len(images) - len(decided), "image")
+        print("{} changed and {} left out, as {} says".format(*texts, Path(decisions).name))
+    images = decided
+    return tuple(_split(name, images, bad, class_names) for name in SPLIT_NAMES)
 
 
 def splits_of(run):
@@ -121,11 +132,11 @@ def splits_of(run):
     CatdogError
         As `load_splits` does, and if files were added, removed or changed since chapter 1.
     """
-    run.check_files(list_files(run.data))
-    return load_splits(run.data, skip=run.skip_bad_files)
+    run.check_files(list_files(run.data, run.decisions))
+    return load_splits(run.data, skip=run.skip_bad_files, decisions=run.decisions)
 
 
-def list_files(source):
+def list_files(source, decisions=""):
     """Describe all images of a source, bad ones too, to tell later whether anything has changed.
 
     Returns
@@ -136,16 +147,27 @@ def list_files(source):
     Raises
     ------
     CatdogError
-        If the source cannot be had.
+        If the source cannot be had, or the decisions do not fit (see `files.decisions`).
     """
     root, layout = find_layout(_locate(source))
-    images, _ = list_images(root, layout)
+    images = {each.path.relative_to(root).as_posix(): each for each in list_images(root, layout)[0]}
+    images = apply_decisions(decisions, images, layout.class_names)
     with ThreadPool(n_cpus()) as pool:
-        checksums = pool.map(_checksum, (image.path for image in images))
+        checksums = pool.map(_checksum, (image.path for image in images.values()))
     return {
-        image.path.relative_to(root).as_posix(): f"{image.split} {image.label} {checksum:08x}"
-        for image, checksum in zip(images, checksums, strict=True)
+        name: f"{image.split} {image.label} {checksum:08x}"
+        for (name, image), checksum in zip(images.items(), checksums, strict=True)
     }
+
+
+def find_class_names(source):
+    """Return the names of the classes of a source, a tuple of str; raises as `list_files` does."""
+    return find_layout(_locate(source))[1].class_names
+
+
+def find_root(source):
+    """Return the folder with the images of a source, a Path; raises as `list_files` does."""
+    return find_layout(_locate(source))[0]
 
 
 def _checksum(path):
@@ -170,12 +192,12 @@ def _locate(source):
     return source
 
 
-def _split(name, images, bad):
+def _split(name, images, bad, class_names):
     mine = [(key, image) for key, image in images.items() if image.split == name]
     good = sorted((image for key, image in mine if key not in bad), key=lambda each: each.label)
     skipped = tuple(bad[key] for key, _ in mine if key in bad)
     labels = np.array([image.label for image in good], dtype="int32")
-    split = Split(name, tuple(image.path for image in good), labels, skipped=skipped)
+    split = Split(name, tuple(image.path for image in good), labels, class_names, skipped)
     if 0 in split.counts().values():
         raise CatdogError(f"without the bad files {name} has only {split.counts()}")
     return split

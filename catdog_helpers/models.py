@@ -1,7 +1,7 @@
 """The models, compiled; the backbone; fine-tuning.
 
-Every model takes raw pixels, 0..255, and ends in two logits: whatever scaling it needs is
-inside it, so a saved model scores a photo with no recipe beside it.
+Every model takes raw pixels, 0..255, and ends in logits, one for each class: whatever scaling it
+needs is inside it, so a saved model scores a photo with no recipe beside it.
 """
 
 import contextlib
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from catdog_helpers import CatdogError
-from catdog_helpers.data import CLASS_NAMES, IMAGE_SIZE
-from catdog_helpers.files.download import fetch_weights
+from catdog_helpers.data import IMAGE_SIZE
+from catdog_helpers.files.download import fetch_weights, find_weights_fault
 from catdog_helpers.quiet_tensorflow import keras, layers
 
 DRAWN_WEIGHTS = Path(__file__).with_name("drawn_backbone.weights.h5")
@@ -22,7 +22,7 @@ CUT = "block_13_project_BN"
 
 
 def compile_classifier(model, optimizer="adam"):
-    """Compile a model that ends in two logits and return it; loss and metric fit that head.
+    """Compile a model that ends in logits and return it; loss and metric fit that head.
 
     Raises
     ------
@@ -40,26 +40,26 @@ def compile_classifier(model, optimizer="adam"):
 
 
 def check_head(model):
-    """Refuse a model whose outputs are not the logits of the two classes.
+    """Refuse a model whose outputs are not the logits of two or more classes.
 
     Raises
     ------
     CatdogError
-        If it does not end in ``Dense(2)`` without an activation. The loss from logits and
-        `scoring.predict_probabilities` apply softmax themselves: applied twice, it squeezes
-        every prediction toward one half.
+        If it does not end in ``Dense(number of classes)`` without an activation. The loss from
+        logits and `scoring.predict_probabilities` apply softmax themselves: applied twice, it
+        squeezes every prediction toward an even guess.
     """
     head = model
     while isinstance(head, keras.Model):
         # A functional model also counts functions, such as ``keras.ops.softmax``.
         head = getattr(head, "operations", head.layers)[-1]
-    wanted = f"Dense({len(CLASS_NAMES)}) without an activation"
+    wanted = "Dense(number of classes) without an activation"
     if not isinstance(head, layers.Dense):
         raise CatdogError(
             f"'{model.name}' ends in {type(head).__name__}; end it in {wanted}, "
             "with any Dropout before it and softmax left to loss and scoring"
         )
-    if head.units != len(CLASS_NAMES) or head.activation is not keras.activations.linear:
+    if head.units < 2 or head.activation is not keras.activations.linear:
         raise CatdogError(
             f"'{model.name}' ends in Dense({head.units}, activation='{head.activation.__name__}'); "
             f"loss and scoring from logits need {wanted}"
@@ -128,7 +128,7 @@ def preprocessing_layer():
     return layers.Rescaling(1 / 127.5, offset=-1, name="preprocessing")
 
 
-def convolutional_layers():
+def convolutional_layers(n_classes=2):
     """Return the layers of the small network of chapters 2 to 4, from half the size to logits.
 
     Units of ``leaky_relu`` cannot die, and a last layer of zeros begins with an even guess: so it
@@ -145,17 +145,18 @@ def convolutional_layers():
         layers.Flatten(),
         layers.Dense(64, activation="leaky_relu"),
         layers.Dropout(0.5),
-        layers.Dense(len(CLASS_NAMES), kernel_initializer="zeros"),
+        layers.Dense(n_classes, kernel_initializer="zeros"),
     ]
 
 
-def build_small_network(image_size=IMAGE_SIZE, *, front=(), name="first", steps=1000):
+def build_small_network(image_size=IMAGE_SIZE, n_classes=2, *, front=(), name="first", steps=1000):
     """Build and compile the small network of chapters 2 to 4.
 
     Parameters
     ----------
     image_size : int
         Side of the images in pixels.
+    n_classes : int, at least 2
     front : sequence of layers
         What comes before the first convolution: augmentation, preprocessing.
     name : str
@@ -164,7 +165,7 @@ def build_small_network(image_size=IMAGE_SIZE, *, front=(), name="first", steps=
     """
     # First half the size: what comes after, augmentation too, costs a quarter.
     halved = [keras.Input((image_size, image_size, 3)), layers.AveragePooling2D(2)]
-    model = keras.Sequential([*halved, *front, *convolutional_layers()], name=name)
+    model = keras.Sequential([*halved, *front, *convolutional_layers(n_classes)], name=name)
     schedule = keras.optimizers.schedules.CosineDecay(5e-4, steps)
     return compile_classifier(model, keras.optimizers.Adam(schedule))
 
@@ -206,6 +207,8 @@ def build_backbone(weights, image_size=IMAGE_SIZE, *, pretrained=True, preproces
             f"no weights file at {weights}: give 'drawn', 'imagenet' or the path of a "
             "MobileNetV2 weights file without top"
         )
+    if pretrained and (fault := find_weights_fault(Path(source))):
+        raise CatdogError(f"the weights {weights} cannot be loaded: {fault}")
     inputs = keras.Input((image_size, image_size, 3))
     pixels = layers.Resizing(size, size)(inputs)
     try:

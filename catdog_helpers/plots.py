@@ -18,15 +18,20 @@ from sklearn.metrics import ConfusionMatrixDisplay
 # Okabe and Ito's palette, told apart with every common kind of color vision:
 # https://jfly.uni-koeln.de/color/
 COLORS = {
-    "cats": "#D55E00",
-    "dogs": "#0072B2",
     "train": "#7F7F7F",
     "validation": "#009E73",
     "goal": "#CC79A7",
     "model": "#333333",
 }
 _LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#333333")
-_MARKERS = {"cats": "o", "dogs": "^"}
+# Of classes: Okabe and Ito's two, and for more Tol's muted ones, which are told apart likewise:
+# https://sronpersonalpages.nl/~pault/
+_TWO_CLASSES = ("#D55E00", "#0072B2")
+_MANY_CLASSES = (
+    *("#CC6677", "#332288", "#117733", "#DDCC77", "#88CCEE"),
+    *("#882255", "#44AA99", "#999933", "#AA4499", "#333333"),
+)
+_CLASS_MARKERS = "o^sDvPX<>*"
 # Percent as in the text of the series, with a space: 95 %.
 _PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
 # The figures of a text column. On a phone they shrink to half of it: type of 10 points is then as
@@ -58,6 +63,7 @@ STYLE = {
     "grid.color": "#E6E6E6",
     "legend.frameon": False,
     "lines.linewidth": 2,
+    "text.parse_math": False,  # names of classes and files are shown as they are
 }
 
 
@@ -80,6 +86,11 @@ class DescribedFigure(Figure):
         kind = f"image/{self.image_format}"
         data = {kind: buffer.getvalue(), "text/plain": self.description}
         return data, {kind: {"alt": self.description}}
+
+
+def class_colors(n_classes):
+    """Return a color for each of up to ten classes, told apart with every kind of color vision."""
+    return _TWO_CLASSES if n_classes == 2 else _MANY_CLASSES[:n_classes]
 
 
 @mpl.rc_context(STYLE)
@@ -108,7 +119,7 @@ def image_grid(images, titles=None, *, columns=6, colors=None, description):
         ax.imshow(np.asarray(image).clip(0, 255).astype("uint8"))
         if titles is not None:
             color = colors[index] if colors is not None else "black"
-            style = {"fontsize": 9, "fontweight": "normal", "pad": 3, "parse_math": False}
+            style = {"fontsize": 9, "fontweight": "normal", "pad": 3}
             ax.set_title(_drawable(titles[index]), color=color, loc="center", **style)
     return figure
 
@@ -165,7 +176,7 @@ def training_curves(histories, *, goals=None, description):
 
 
 @mpl.rc_context(STYLE)
-def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
+def accuracy_comparison(accuracies, *, intervals=None, goals=None, guess=0.5, description):
     """Draw one dot a model, with its accuracy, its interval and its goal.
 
     Parameters
@@ -173,10 +184,12 @@ def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
     accuracies : dict of str to float, 0..1
     intervals : dict of str to (low, high), optional
     goals : dict of str to float, optional, in percent
+    guess : float, 0..1
+        Accuracy of guessing, drawn as a dotted line.
     """
     figure = DescribedFigure(description, (_WIDTH, 1 + 0.4 * len(accuracies)))
     ax = figure.subplots()
-    ax.axvline(0.5, color=COLORS["train"], linestyle=":", label="guessing")
+    ax.axvline(guess, color=COLORS["train"], linestyle=":", label="guessing")
     ax.plot(
         list(accuracies.values()), list(accuracies), "o", color=COLORS["model"], label="accuracy"
     )
@@ -203,24 +216,28 @@ def accuracy_comparison(accuracies, *, intervals=None, goals=None, description):
 @mpl.rc_context(STYLE)
 def confusion(score, class_names, *, description):
     """Draw the confusion matrix of a Score: true classes in rows, predicted in columns."""
-    figure = DescribedFigure(description, (3.8, 3.4))
+    n_classes = len(class_names)
+    side = min(_WIDTH, 3 + 0.4 * n_classes)
+    figure = DescribedFigure(description, (side, side - 0.4))
     ax = figure.subplots()
     ax.grid(False)
     ConfusionMatrixDisplay.from_predictions(
         score.labels,
         score.predictions,
-        labels=range(len(class_names)),
-        display_labels=class_names,
+        labels=range(n_classes),
+        display_labels=[_drawable(name) for name in class_names],
         cmap="Blues",
         colorbar=False,
-        text_kw={"fontsize": 16},
+        text_kw={"fontsize": 16 if n_classes < 5 else 10},
+        xticks_rotation="horizontal" if n_classes < 4 else 45,
         ax=ax,
     )
     return figure
 
 
 def _draw_reliability(ax, table):
-    ax.plot((0.5, 1), (0.5, 1), "--", color=COLORS["train"], label="perfectly calibrated")
+    lowest = min(0.5, math.floor(10 * table["confidence"].min()) / 10)
+    ax.plot((lowest, 1), (lowest, 1), "--", color=COLORS["train"], label="perfectly calibrated")
     errors = (table[["accuracy", "accuracy"]].to_numpy() - table[["low", "high"]]).abs().T
     style = {"fmt": "o", "color": COLORS["model"], "capsize": 4}
     ax.errorbar(
@@ -272,10 +289,11 @@ def feature_space(points, labels, class_names, *, explained=None, wrong=(), desc
     """
     figure = DescribedFigure(description, (6, 5))
     ax = figure.subplots()
+    colors = class_colors(len(class_names))
     for label, name in enumerate(class_names):
         x, y = points[labels == label].T
-        style = {"color": COLORS[name], "marker": _MARKERS[name], "s": 28, "linewidth": 0}
-        ax.scatter(x, y, alpha=0.6, label=f"{name} ({len(x)})", **style)
+        style = {"color": colors[label], "marker": _CLASS_MARKERS[label], "s": 28, "linewidth": 0}
+        ax.scatter(x, y, alpha=0.6, label=f"{_drawable(name)} ({len(x)})", **style)
     if len(wrong):
         rings = {"facecolor": "none", "edgecolor": "black", "s": 130}
         ax.scatter(*points[wrong].T, label=f"mistakes ({len(wrong)})", **rings)
@@ -371,14 +389,16 @@ def class_histogram(values, labels, class_names, *, xlabel, bins=17, description
     figure = DescribedFigure(description, (_WIDTH, 2.8))
     ax = figure.subplots()
     edges = np.histogram_bin_edges(values, bins)
+    colors = class_colors(len(class_names))
     for label, name in enumerate(class_names):
         counts, _ = np.histogram(values[labels == label], edges)
-        style = {"color": COLORS[name], "linestyle": ("-", "--", "-.")[label % 3]}
-        ax.stairs(counts / max(1, counts.sum()), edges, label=name, linewidth=2, **style)
+        style = {"color": colors[label], "linestyle": ("-", "--", "-.")[label % 3]}
+        shares = counts / max(1, counts.sum())
+        ax.stairs(shares, edges, label=_drawable(name), linewidth=2, **style)
     ax.set(xlabel=xlabel, ylabel="share of the class")
     ax.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # whole percents
     ax.yaxis.set_major_formatter(_PERCENT)
-    figure.legend(loc="outside lower center", ncols=len(class_names))
+    figure.legend(loc="outside lower center", ncols=min(5, len(class_names)))
     return figure
 
 

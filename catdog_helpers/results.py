@@ -10,6 +10,7 @@ import math
 import os
 import re
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,7 +30,10 @@ CHAPTERS = {
 # Validation accuracy that the assignment behind the series asked for, in percent.
 GOALS = {"first": 52, "augmented": 55, "preprocessed": 70, "transfer": 95}
 # What a run is of. Chapter 1 sets it, and the later chapters take it from the run.
-IDENTITY = ("data", "seed", "image_size", "skip_bad_files", "files")
+IDENTITY = ("data", "seed", "image_size", "skip_bad_files", "files", "decisions")
+_LATER = ("files", "decisions")  # runs of earlier versions have none of them
+_CLASS_NAMES = ("cats", "dogs")  # of runs and models of earlier versions, which name none
+_CLASSES_MEMBER = "class_names.json"  # in a .keras file, which is a zip archive
 # Seconds to wait for another notebook that is writing to the same run.
 _WAIT = 5
 _FORMATS = {
@@ -82,11 +86,25 @@ class Run:
     image_size: int
     skip_bad_files: bool = False
     files: str = ""
+    decisions: str = ""
+    class_names: tuple[str, ...] = _CLASS_NAMES
 
     def __str__(self):
         # Of a path the last part: the rest is private, and pages are handed out.
         source = Path(self.data).name
         return f"a run on {source}, seed {self.seed}, images of {self.image_size} pixels"
+
+    @property
+    def goals(self):
+        """Validation accuracy to reach, in percent, by model: `GOALS` for cats and dogs only."""
+        return GOALS if self.class_names == _CLASS_NAMES else {}
+
+    def goal_text(self, name, val_accuracy):
+        """Say whether a model reaches its goal: ``"goal of 52 %: met"``; ``"no goal"``."""
+        goal = self.goals.get(name)
+        if goal is None:
+            return "no goal"
+        return f"goal of {goal} %: {'met' if val_accuracy >= goal / 100 else 'not met'}"
 
     @property
     def scores_file(self):
@@ -139,7 +157,18 @@ class Run:
         """Save a trained model under a name of `CHAPTERS`, its History and accuracy, 0..1.
 
         Whatever stops it, the model is in the scores with its own file and History, or not at all.
+
+        Raises
+        ------
+        CatdogError
+            If the model is of another number of classes than the run.
         """
+        n_classes = model.output_shape[-1]
+        if n_classes != len(self.class_names):
+            raise CatdogError(
+                f"'{model.name}' ends in {n_classes} logits, and the data have "
+                f"{len(self.class_names)} classes: {', '.join(map(printable, self.class_names))}"
+            )
         with owned(self.folder, _WAIT):
             content = self._content()
             if content["models"].pop(name, None):
@@ -148,7 +177,7 @@ class Run:
                 kept = {key: findings[key] for key in findings if key[:2] <= CHAPTERS[name]}
                 content["findings"] = kept
                 _write_json(self.scores_file, content)
-            save_model(model, self.folder / "models" / f"{name}.keras")
+            save_model(model, self.folder / "models" / f"{name}.keras", self.class_names)
             _write_json(self.folder / "histories" / f"{name}.json", asdict(history))
             content["models"][name] = {
                 "val_accuracy": val_accuracy,
@@ -215,7 +244,7 @@ class Run:
         from catdog_helpers.data import list_files  # slow to import
 
         try:
-            self.check_files(list_files(self.data))
+            self.check_files(list_files(self.data, self.decisions))
         except CatdogError:
             return False
         return True
@@ -240,7 +269,7 @@ def _some(names):
     return ", ".join([*map(printable, names[:3]), *["..."] * (len(names) > 3)])
 
 
-def start_run(run_dir, data, seed, image_size, skip_bad_files=False):
+def start_run(run_dir, data, seed, image_size, skip_bad_files=False, decisions=""):
     """Begin a Run; chapter 1 does it. One that was begun with the same values and files is kept.
 
     Another run in the folder, or what is left of one, moves to a folder ``earlier-<n>`` in it, and
@@ -252,19 +281,21 @@ def start_run(run_dir, data, seed, image_size, skip_bad_files=False):
     CatdogError
         If the data cannot be had, or another process runs chapters into the folder.
     """
-    from catdog_helpers.data import list_files  # slow to import
+    from catdog_helpers.data import find_class_names, list_files  # slow to import
 
-    files = list_files(data)
+    decisions = str(Path(decisions).expanduser().resolve()) if decisions else ""
+    files, class_names = list_files(data, decisions), find_class_names(data)
     folder = resolve_run_dir(run_dir)
     values = (str(data), int(seed), int(image_size), bool(skip_bad_files), _digest(files))
-    run = Run(folder, *values)
+    run = Run(folder, *values, decisions, class_names)
     folder.mkdir(parents=True, exist_ok=True)
     with owned(folder, _WAIT):
         if not run.scores_file.is_file() or not _holds(run):
             _move_aside(folder)
             _write_json(folder / "files.json", files)
             # Last, since it makes a run of the folder.
-            begun = dict(zip(IDENTITY, values, strict=True))
+            begun = {name: getattr(run, name) for name in IDENTITY}
+            begun["class_names"] = class_names
             _write_json(run.scores_file, {**begun, "models": {}, "findings": {}})
     return run
 
@@ -306,10 +337,11 @@ def open_run(run_dir):
     folder = resolve_run_dir(run_dir)
     with owned(folder, _WAIT):
         values = _run_content(folder)
-    missing = [name for name in IDENTITY if name not in values and name != "files"]
+    missing = [name for name in IDENTITY if name not in values and name not in _LATER]
     if missing:
         raise _damaged(folder / "scores.json", f"there is no {missing[0]} in it")
-    return Run(folder, **_identity(values))
+    class_names = tuple(values.get("class_names", _CLASS_NAMES))
+    return Run(folder, **_identity(values), class_names=class_names)
 
 
 def identity(run_dir):
@@ -318,7 +350,7 @@ def identity(run_dir):
 
 
 def _identity(content):
-    return {name: content.get(name, "" if name == "files" else None) for name in IDENTITY}
+    return {name: content.get(name, "" if name in _LATER else None) for name in IDENTITY}
 
 
 def _run_content(folder):
@@ -378,8 +410,8 @@ def score_table(run_dir):
         raise _damaged(run_dir / "scores.json", error) from None
 
 
-def save_model(model, path):
-    """Save a model in the Keras format, complete or not at all.
+def save_model(model, path, class_names=_CLASS_NAMES):
+    """Save a model in the Keras format, complete or not at all, with the names of its classes.
 
     Raises
     ------
@@ -391,6 +423,28 @@ def save_model(model, path):
         raise CatdogError(f"models are saved as .keras files, not as {path.name}")
     with atomic(path) as new:
         model.save(new)
+        with zipfile.ZipFile(new, "a") as archive:  # Keras reads only the members that it knows
+            archive.writestr(_CLASSES_MEMBER, json.dumps(class_names))
+
+
+def read_class_names(path):
+    """Return the names of the classes of a model that `save_model` wrote, a tuple of str.
+
+    Raises
+    ------
+    CatdogError
+        If the file is missing or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if _CLASSES_MEMBER not in archive.namelist():
+                return _CLASS_NAMES
+            names = json.loads(archive.read(_CLASSES_MEMBER))
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise CatdogError(f"{path} is damaged, or not a model of this series: {error}") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CatdogError(f"{path} is damaged: it does not name its classes")
+    return tuple(names)
 
 
 def load_model(path):

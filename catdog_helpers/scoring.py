@@ -9,6 +9,7 @@ from scipy.stats import binomtest, t
 
 from catdog_helpers import CatdogError
 from catdog_helpers.data import CLASS_NAMES, batch_arrays
+from catdog_helpers.files.paths import printable
 from catdog_helpers.models import check_head
 
 # From how many percent on a prediction is called sure, and from how many it is given at all.
@@ -21,8 +22,8 @@ class Score:
 
     Attributes
     ----------
-    labels : int array, shape (n,), the true ones: 0 for cats, 1 for dogs
-    probabilities : float array, shape (n, 2), rows sum to 1
+    labels : int array, shape (n,), the true ones
+    probabilities : float array, shape (n, classes), rows sum to 1
     """
 
     labels: np.ndarray
@@ -35,7 +36,7 @@ class Score:
 
     @property
     def confidences(self):
-        """The probability of the predicted class, shape (n,), 0.5..1."""
+        """The probability of the predicted class, shape (n,), from 1 / classes to 1."""
         return self.probabilities.max(axis=1)
 
     @property
@@ -53,6 +54,11 @@ class Score:
         """The 95 % Wilson interval of the accuracy."""
         return wilson_interval(int(self.correct.sum()), len(self.labels))
 
+    @property
+    def balanced_accuracy(self):
+        """Mean of the recall of the classes that have images, 0..1: each counts the same."""
+        return float(np.mean([self.correct[self.labels == c].mean() for c in set(self.labels)]))
+
     def mistakes(self):
         """Return the indices of the wrong predictions, the most confident first."""
         wrong = np.flatnonzero(~self.correct)
@@ -60,12 +66,12 @@ class Score:
 
 
 def predict_probabilities(model, images, batch_size=8):
-    """Return the probabilities of the classes, float (n, 2); never augments, rows sum to 1.
+    """Return the probabilities of the classes, float (n, classes); never augments, rows sum to 1.
 
     Parameters
     ----------
     model : keras.Model
-        Ends in two logits.
+        Ends in logits.
     images : array of uint8 or float, shape (n, height, width, 3), values 0..255
     batch_size : int
         MobileNetV2 takes 0.2 GB less memory for 8 images at once than for 32, and no more time.
@@ -205,19 +211,59 @@ def percent(scored):
     return f"{100 * scored.accuracy:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
 
 
-def describe(probabilities):
-    """Put the probabilities of one image, shape (2,), into a plain sentence.
+def describe(probabilities, class_names=CLASS_NAMES):
+    """Put the probabilities of one image, shape (classes,), into a plain sentence.
 
-    For example ``"a cat, 97 % sure"``; below 90 % it says "not sure", and below 60 % it names both.
+    For example ``"a cat, 97 % sure"``; below 90 % it says "not sure", and below 60 % it names the
+    two most probable classes.
     """
-    label = int(np.argmax(probabilities))
-    percent = round(100 * float(probabilities[label]))
-    predicted, other = (CLASS_NAMES[i].removesuffix("s") for i in (label, 1 - label))
+    label, other = np.argsort(-np.asarray(probabilities), kind="stable")[:2]
+    percent, other_percent = (round(100 * float(probabilities[i])) for i in (label, other))
+    if len(probabilities) == 2:
+        other_percent = 100 - percent
+    names = class_words(class_names)
+    article = "a " if tuple(class_names) == CLASS_NAMES else ""
     if percent < _LIKELY:
-        return f"cannot tell: {predicted} {percent} %, {other} {100 - percent} %"
+        return f"cannot tell: {names[label]} {percent} %, {names[other]} {other_percent} %"
     if percent < _SURE:
-        return f"probably a {predicted}, {percent} %, but not sure"
-    return f"a {predicted}, {percent if percent < 100 else 'over 99'} % sure"
+        return f"probably {article}{names[label]}, {percent} %, but not sure"
+    return f"{article}{names[label]}, {percent if percent < 100 else 'over 99'} % sure"
+
+
+def class_words(class_names):
+    """Return what to call one image of each class, a list of str: ``"cat"`` for cats.
+
+    The classes of one's own are called as their folders are.
+    """
+    if tuple(class_names) == CLASS_NAMES:
+        return ["cat", "dog"]
+    return [printable(name) for name in class_names]
+
+
+def recall_table(scored, class_names):
+    """Lay out for reading how many images of each class are predicted correctly.
+
+    Returns
+    -------
+    pandas.DataFrame of str
+        A row for each class: ``images``, ``correct``, ``recall`` (the share of them) and its
+        ``95 % interval``.
+    """
+    rows = []
+    for label in range(len(class_names)):
+        correct = scored.correct[scored.labels == label]
+        n_correct = int(correct.sum())
+        low, high = wilson_interval(n_correct, len(correct)) if len(correct) else (0, 1)
+        recall = f"{100 * correct.mean():.1f} %" if len(correct) else ""
+        texts = (
+            str(len(correct)),
+            str(n_correct),
+            recall,
+            f"{100 * low:.1f} to {100 * high:.1f} %",
+        )
+        rows.append(texts)
+    columns = ["images", "correct", "recall", "95 % interval"]
+    return pd.DataFrame(rows, index=list(class_names), columns=columns)
 
 
 def reliability(scored, bins=5, at_least=1):
@@ -233,7 +279,7 @@ def reliability(scored, bins=5, at_least=1):
     Returns
     -------
     pandas.DataFrame
-        One row for each bin with an image in it: ``count``; ``confidence``, the mean, 0.5..1;
+        One row for each bin with an image in it: ``count``; ``confidence``, the mean;
         ``accuracy``, 0..1, with its 95 % Wilson interval from ``low`` to ``high``. A model that
         is correct as often as it says has equal confidence and accuracy.
 
@@ -241,7 +287,8 @@ def reliability(scored, bins=5, at_least=1):
     -----
     C. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
-    inner_edges = np.linspace(0.5, 1, bins + 1)[1:-1]
+    lowest = 1 / scored.probabilities.shape[1]
+    inner_edges = np.linspace(lowest, 1, bins + 1)[1:-1]
     table = pd.DataFrame({"confidence": scored.confidences, "correct": scored.correct})
     indices = np.digitize(scored.confidences, inner_edges)
     groups = table.groupby(_joined(indices, bins, at_least))

@@ -217,7 +217,7 @@ def test_skipped_files_are_listed_and_move_no_other(bad_tree, capsys):
 
 def test_wrong_folders_cannot_be_skipped(bad_tree):
     (bad_tree / "train" / "birds").mkdir()
-    with pytest.raises(CatdogError, match="4 errors") as caught:
+    with pytest.raises(CatdogError, match="5 errors") as caught:
         data.load_splits(bad_tree, skip=True)
     assert "SKIP_BAD_FILES" not in str(caught.value)
 

@@ -56,7 +56,6 @@ def test_the_network_has_the_layers_that_the_assignment_asks_for():
         [layers.Dense(2, activation="softmax")],
         [layers.Dense(1, activation="sigmoid")],
         [layers.Dense(1)],
-        [layers.Dense(10)],
         [layers.Dense(2), layers.Dropout(0.5)],
         [layers.Dense(2), layers.Activation("softmax")],
         [layers.Dense(2), layers.Softmax()],
@@ -65,8 +64,14 @@ def test_the_network_has_the_layers_that_the_assignment_asks_for():
 )
 def test_a_head_that_does_not_fit_the_loss_is_refused(ending):
     model = keras.Sequential([keras.Input((4,)), *ending])
-    with pytest.raises(CatdogError, match=r"Dense\(2\) without an activation"):
+    with pytest.raises(CatdogError, match=r"Dense\(number of classes\) without an act"):
         models.compile_classifier(model)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_a_network_has_a_logit_for_each_class(n_classes):
+    model = models.build_small_network(SIZE, n_classes)
+    assert model.output_shape == (None, n_classes)
 
 
 def test_a_softmax_that_is_no_layer_is_refused():

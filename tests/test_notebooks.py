@@ -401,7 +401,7 @@ def test_the_sockets_of_kernels_have_short_names_whatever_tmpdir_is():
 def test_the_layers_written_out_in_chapter_2_are_the_packages():
     notebook = nbformat.read(PROJECT / "notebooks" / "02_first_model.ipynb", as_version=4)
     source = {cell.id: cell.source for cell in notebook.cells}["network"]
-    names = {"keras": keras, "layers": models.layers, "IMAGE_SIZE": 160}
+    names = {"keras": keras, "layers": models.layers, "IMAGE_SIZE": 160, "n_classes": 2}
     exec(source, names)
 
     def settings(model):

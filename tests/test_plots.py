@@ -1,5 +1,6 @@
 """Figures: what they show can be read off their axes; each carries its description."""
 
+import io
 import warnings
 
 import matplotlib as mpl
@@ -125,7 +126,7 @@ def test_the_feature_space_colors_classes_and_rings_mistakes():
     assert dogs.get_offsets().tolist() == [[0, 0], [2, 2]]
     assert rings.get_offsets().tolist() == [[2, 2]]
     colors = [mpl.colors.to_hex(drawn.get_facecolor()[0]).upper() for drawn in (cats, dogs)]
-    assert colors == [plots.COLORS[name] for name in classes]
+    assert tuple(colors) == plots.class_colors(2)
     named = [text.get_text() for text in figure.legends[0].get_texts()]
     assert named == ["cats (2)", "dogs (2)", "mistakes (1)"]
     unringed = plots.feature_space(points, labels, classes, description="Points.")
@@ -197,7 +198,7 @@ def test_every_figure_can_be_stored():
         assert len(data[kind]) > 1000
 
 
-@pytest.mark.parametrize("name", ["cats", "dogs", "train", "validation"])
+@pytest.mark.parametrize("name", ["train", "validation", "goal", "model"])
 def test_every_role_has_a_color(name):
     assert plots.COLORS[name].startswith("#")
 
@@ -219,3 +220,20 @@ def test_the_histogram_shows_the_share_of_each_class():
     assert dogs.get_data().values == pytest.approx([0, 1])
     assert cats.get_linestyle() != dogs.get_linestyle()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cats", "dogs"]
+
+
+def test_ten_classes_have_colors_of_their_own_and_names_are_only_text():
+    names = ["<b>x</b>", "$x$", "=1+1", "a_very_long_name_of_a_class", *"efghij"]
+    assert len(set(plots.class_colors(10))) == 10
+    labels = np.arange(50) % 10
+    score = scoring.Score(labels, np.eye(10)[np.roll(labels, 5)])
+    values = np.linspace(0, 255, 50)
+    points = np.column_stack([values, labels])
+    for figure in (
+        plots.confusion(score, names, description="Ten."),
+        plots.class_histogram(values, labels, names, xlabel="x", description="Ten."),
+        plots.feature_space(points, labels, names, description="Ten."),
+    ):
+        figure.savefig(io.BytesIO())
+        texts = [each for each in figure.findobj(mpl.text.Text) if "$x$" in each.get_text()]
+        assert texts and not any(text.get_parse_math() for text in texts)

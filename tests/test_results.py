@@ -46,6 +46,8 @@ def test_a_run_keeps_models_histories_and_scores(run, model):
         "image_size": 160,
         "skip_bad_files": False,
         "files": run.files,
+        "decisions": "",
+        "class_names": ["cats", "dogs"],
         "models": {
             "first": {
                 "val_accuracy": 0.75,
@@ -111,7 +113,7 @@ def test_later_chapters_take_from_the_run_what_chapter_1_began_it_with(tmp_path,
     run = results.open_run(tmp_path)
     assert run == begun
     assert (run.data, run.seed, run.image_size, run.skip_bad_files) == (str(pets), *values)
-    assert list(results.identity(tmp_path).values()) == [str(pets), *values, run.files]
+    assert list(results.identity(tmp_path).values()) == [str(pets), *values, run.files, ""]
 
 
 def test_a_run_shows_of_a_path_the_last_part(tmp_path, pets):
@@ -306,3 +308,52 @@ def test_scores_that_vanished_are_not_begun_anew_without_their_identity(run, mod
         with pytest.raises(CatdogError, match=r"no run in .*run chapter 01 first"):
             act()
     assert not run.scores_file.exists()
+
+
+# --- The classes of a run
+
+
+def test_a_model_knows_its_classes_and_is_of_as_many_as_the_run(tmp_path, model):
+    for name in ("owl", "Fox"):
+        for i in range(10):
+            trees.put(tmp_path / "t" / name / f"{i}.jpg")
+    run = results.start_run(tmp_path / "run", tmp_path / "t", 0, 160)
+    assert run.class_names == results.open_run(run.folder).class_names == ("Fox", "owl")
+    run.save("first", model, HISTORY, 0.75)
+    path = run.folder / "models" / "first.keras"
+    assert results.read_class_names(path) == ("Fox", "owl")
+    assert run.goal_text("first", 0.9) == "no goal"
+    three = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name="three")
+    with pytest.raises(CatdogError, match=r"'three' ends in 3 logits, .* have 2 classes: Fox, owl"):
+        run.save("first", three, HISTORY, 0.75)
+    assert run.load_model("first").count_params() == model.count_params()
+
+
+def test_a_model_file_without_class_names_is_of_cats_and_dogs(tmp_path, model):
+    model.save(tmp_path / "old.keras")
+    assert results.read_class_names(tmp_path / "old.keras") == ("cats", "dogs")
+    for content in (b"", b"PK\3\4 not whole"):
+        (tmp_path / "bad.keras").write_bytes(content)
+        with pytest.raises(CatdogError, match=r"bad\.keras is damaged"):
+            results.read_class_names(tmp_path / "bad.keras")
+
+
+def test_goals_are_for_cats_and_dogs(run):
+    assert run.goal_text("first", 0.52) == "goal of 52 %: met"
+    assert run.goal_text("transfer", 0.9) == "goal of 95 %: not met"
+    assert run.goal_text("fine_tuned", 0.9) == "no goal"
+
+
+def test_decisions_belong_to_the_run_and_other_decisions_begin_another(tmp_path, pets, model):
+    decisions = tmp_path / "mine.csv"
+    decisions.write_text("file,decision,class\ntrain/cats/cat.t0.jpg,relabel,dogs\n")
+    run = results.start_run(tmp_path / "run", pets, 0, 160, decisions=decisions)
+    run.save("first", model, HISTORY, 0.75)
+    before, after = data.load_splits(pets)[0].counts(), data.splits_of(run)[0].counts()
+    assert after == {"cats": before["cats"] - 1, "dogs": before["dogs"] + 1}
+    decisions.write_text("file,decision,class\ntrain/cats/cat.t0.jpg,drop,\n")
+    with pytest.raises(CatdogError, match=r"the images of .* have changed"):
+        data.splits_of(run)
+    again = results.start_run(tmp_path / "run", pets, 0, 160, decisions=decisions)
+    assert sum(data.splits_of(again)[0].counts().values()) == sum(before.values()) - 1
+    assert (tmp_path / "run" / "earlier-1" / "models" / "first.keras").is_file()

@@ -76,7 +76,7 @@ def test_probabilities_in_place_of_logits_are_refused(images):
         [layers.Dense(2), layers.Activation("softmax")],
     ):
         model = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), *ending])
-        with pytest.raises(CatdogError, match=r"Dense\(2\) without an activation"):
+        with pytest.raises(CatdogError, match=r"Dense\(number of classes\) without an act"):
             scoring.predict_probabilities(model, images[:1])
 
 
@@ -265,3 +265,42 @@ def test_gaps_by_hand():
     half = 1.96 * np.sqrt(3 / 64)
     assert difference == pytest.approx(0.25)
     assert interval == pytest.approx((0.25 - half, 0.25 + half))
+
+
+# --- Any number of classes
+
+SHAPES = ("circle", "<b>", "star")
+
+
+def three_classes():
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.8, 0.1, 0.1]])
+    return scoring.Score(np.array([0, 1, 1, 0]), probabilities)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "sentence"),
+    [
+        ([0.97, 0.02, 0.01], "circle, 97 % sure"),
+        ([0.1, 0.75, 0.15], "probably <b>, 75 %, but not sure"),
+        ([0.3, 0.31, 0.39], "cannot tell: star 39 %, <b> 31 %"),
+    ],
+)
+def test_classes_of_ones_own_are_described_by_their_names(probabilities, sentence):
+    assert scoring.describe(np.array(probabilities), SHAPES) == sentence
+
+
+def test_each_class_has_a_recall_and_counts_the_same_in_the_balanced_accuracy():
+    table = scoring.recall_table(three_classes(), SHAPES)
+    assert table["images"].tolist() == ["2", "2", "0"]
+    assert table["recall"].tolist() == ["100.0 %", "50.0 %", ""]
+    low, high = scoring.wilson_interval(1, 2)
+    assert table.loc["<b>", "95 % interval"] == f"{100 * low:.1f} to {100 * high:.1f} %"
+    unequal = scoring.Score(np.array([0, 0, 0, 1]), np.eye(2)[[0, 0, 0, 0]])
+    assert (unequal.accuracy, unequal.balanced_accuracy) == (0.75, 0.5)
+
+
+def test_confidence_begins_at_one_over_the_number_of_classes():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([1, 1, 1, 1], 200)
+    table = scoring.reliability(scoring.Score(rng.integers(0, 4, 200), probabilities))
+    assert table["count"].sum() == 200 and table["confidence"].min() < 0.5

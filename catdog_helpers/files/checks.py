@@ -10,7 +10,15 @@ from tqdm import tqdm
 
 from catdog_helpers import n_cpus
 from catdog_helpers.files.images import SUFFIXES, inspect_image
-from catdog_helpers.files.layouts import ImageFile, Problem, count_images, find_layout, list_images
+from catdog_helpers.files.layouts import (
+    ImageFile,
+    Layout,
+    Problem,
+    count_images,
+    count_text,
+    find_layout,
+    list_images,
+)
 from catdog_helpers.files.paths import counted, printable
 
 _SMALLEST_SIDE = 32  # pixels
@@ -24,7 +32,7 @@ class Report:
     """
 
     root: Path
-    layout: str
+    layout: Layout | None
     images: tuple[ImageFile, ...]
     problems: tuple[Problem, ...]
 
@@ -43,10 +51,14 @@ class Report:
         """What is unusual, but harmless: tuple of Problem."""
         return tuple(problem for problem in self.problems if problem.grade == "note")
 
+    def counts(self):
+        """Count the images by split and class, see `count_images`; empty without a layout."""
+        return count_images(self.images, self.layout.class_names) if self.layout else {}
+
     def to_json(self):
         """Return the report as JSON text, in ASCII."""
-        about = {"root": str(self.root), "layout": self.layout}
-        about["images"] = count_images(self.images)
+        about = {"root": str(self.root), "layout": self.layout and self.layout.name}
+        about["images"] = self.counts()
         for grade in ("errors", "warnings", "notes"):
             about[grade] = [{"path": p.path, "text": p.text} for p in getattr(self, grade)]
         return json.dumps(about, indent=2)
@@ -58,9 +70,9 @@ def report_lines(report, limit=5):
     Of notes with the same text at most `limit` are shown; errors and warnings all are.
     """
     images = counted(len(report.images), "image")
-    lines = [f"{images} in {printable(report.root)} ({report.layout} layout)"]
-    for split, counts in count_images(report.images).items():
-        texts = [counted(n, name.removesuffix("s")) for name, n in counts.items()]
+    lines = [f"{images} in {printable(report.root)} ({report.layout.name} layout)"]
+    for split, counts in report.counts().items():
+        texts = [count_text(n, name) for name, n in counts.items()]
         lines.append(f"{split}: {', '.join(texts)}")
     lines += [f"{problem.grade}: {problem}" for problem in report.errors + report.warnings]
     seen = Counter()

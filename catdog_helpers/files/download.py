@@ -138,9 +138,12 @@ def find_weights_fault(path):
     import h5py
 
     try:
-        h5py.File(path).close()  # sees a file that is cut short
+        with h5py.File(path) as file:  # sees a file that is cut short
+            of_keras_3 = "layers" in file
     except OSError:
         return "no whole HDF5 file" if path.is_file() else "no such file"
+    if of_keras_3 and not path.name.endswith(".weights.h5"):
+        return "Keras finds no weights in it unless its name ends in .weights.h5; rename it"
 
 
 def _download(url, target, find_fault, get_on, size=None):

@@ -1,11 +1,16 @@
 """Which files of a folder are images, of which class, and in which split.
 
-There are three layouts: the official one, ``{train,validation}/{cats,dogs}``; Kaggle's,
-``cat.0.jpg`` and ``dog.0.jpg`` in one folder; Asirra's, ``PetImages/{Cat,Dog}``. In the first,
-``train/`` is for training, every fifth file of each class of ``validation/``, by name, is for the
-test, and the rest is for validation. In the others the number in a file's own name decides: 0 at
-its end is for the test, 1 and 6 are for validation, and the rest is for training. So a file that is
-added moves no other one.
+There are three layouts. With splits, ``{train,validation,test}/<class>/``, of which one other than
+``train`` may be missing. Plain, ``<class>/``, one folder for each class, which may all lie in a
+folder ``PetImages`` as in Asirra's archive. Kaggle's, ``cat.0.jpg`` and ``dog.0.jpg`` in one
+folder. The folders name the classes, two to ten of them; cats and dogs in any usual spelling are
+always 0 and 1.
+
+Where there is no ``test/``, every fifth file of each class of ``validation/``, by name, is for the
+test. Where the folders do not say at all, the number in a file's own name decides: 0 at its end is
+for the test, 1 and 6 are for validation, and the rest is for training. So a file that is added
+moves no other one. Where only ``validation/`` is missing, it gets the files of ``train/`` with 1
+and 6.
 """
 
 import contextlib
@@ -24,12 +29,19 @@ from catdog_helpers.files.paths import counted, printable, reason
 
 CLASS_NAMES = ("cats", "dogs")
 SPLIT_NAMES = ("train", "validation", "test")
-_NOUNS = ("cat", "dog")  # one of each class
+MOST_CLASSES = 10
+# Names of the folders of splits, in any mix of upper and lower case.
+_SPLIT_FOLDERS = {
+    **dict.fromkeys(("train", "training", "training_set"), "train"),
+    **dict.fromkeys(("validation", "val", "valid", "validation_set"), "validation"),
+    **dict.fromkeys(("test", "testing", "test_set"), "test"),
+}
 # Which split the images of a class in a folder go to, in turn, sorted by name (by code points,
 # which is the same on every machine).
-_IN_TURN = {"train": ("train",), "validation": ("test", *["validation"] * 4)}
+_IN_TURN = ("test", *["validation"] * 4)
 # Where folders do not say: the split for each last digit of the number in the name.
 _BY_NUMBER = ("test", "validation", *["train"] * 4, "validation", *["train"] * 3)
+_BY_NUMBER_WITHOUT_TEST = ("train", *_BY_NUMBER[1:])
 # Of each class: one image can be scored, but half a training set, as in chapter 5, needs two.
 _FEWEST = {"train": 2, "validation": 1, "test": 1}
 _EXTREME_RATIO = 4  # always predicting the larger class would be correct in 80 %
@@ -47,8 +59,8 @@ _OTHER_IMAGES = (
 _KAGGLE_NAME = re.compile(r"(cat|dog)\.\d+\.", re.IGNORECASE)
 _ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".tar", ".gz")
 _EXPECTED = (
-    "expected train/ and validation/, each with cats/ and dogs/, or images cat.0.jpg and "
-    "dog.0.jpg in one folder, or PetImages/Cat and PetImages/Dog"
+    "expected a folder for each class, or train/ and validation/ with a folder for each class, or "
+    "images cat.0.jpg and dog.0.jpg in one folder"
 )
 
 
@@ -69,22 +81,37 @@ class Problem:
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A file that counts as an image, with its split and its label (0 cats, 1 dogs)."""
+    """A file that counts as an image, with its split and its label."""
 
     path: Path
     split: str
     label: int
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How the images of a folder are arranged.
+
+    Attributes
+    ----------
+    name : ``"official"``, ``"three-split"``, ``"two-split"``, ``"plain"`` or ``"Kaggle"``
+        Official is train/ and validation/; three-split has test/ too; two-split is train/ and
+        test/.
+    class_names : tuple of str, the name of each label
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+
+
 def find_layout(source):
-    """Find the folder that has one of the three layouts.
+    """Find the folder that has one of the layouts.
 
     A folder must have it itself; a zip archive, which is unpacked, may have it anywhere inside.
 
     Returns
     -------
-    (Path, str)
-        The folder, and ``"official"``, ``"Kaggle"`` or ``"Asirra"``.
+    (Path, Layout)
 
     Raises
     ------
@@ -113,17 +140,68 @@ def find_layout(source):
 
 
 def _layout(folder):
-    """Name the layout of a folder, None where it has none."""
+    """Return the Layout of a folder, None where it has none."""
     entries = _entries(folder)
-    folders = {entry.name for entry in entries if _is_folder(entry)}
-    if {"train", "validation"} <= folders:
-        return "official"
-    if {"Cat", "Dog"} <= folders:
-        return "Asirra"
+    folders = [entry for entry in entries if _is_folder(entry)]
+    splits = {_SPLIT_FOLDERS.get(entry.name.casefold()): entry.path for entry in folders}
+    splits.pop(None, None)
+    if "train" in splits and len(splits) > 1:
+        classes = {
+            split: [entry.name for entry in _entries(path) if _is_folder(entry)]
+            for split, path in splits.items()
+        }
+        # Without validation/, a folder test/ counts only if it says what its images show.
+        class_names = name_classes(set().union(*classes.values()))
+        if "validation" in splits:
+            return Layout("three-split" if classes.get("test") else "official", class_names)
+        if classes["test"]:
+            return Layout("two-split", class_names)
     matches = [_KAGGLE_NAME.match(entry.name) for entry in entries]
     if {match[1].lower() for match in matches if match} == {"cat", "dog"}:
-        return "Kaggle"
+        return Layout("Kaggle", CLASS_NAMES)
+    if sum(_holds_images(entry.path) for entry in folders) > 1 and not _is_split(Path(folder)):
+        return Layout("plain", name_classes(entry.name for entry in folders))
     return None
+
+
+def _is_split(folder):
+    """Whether a folder is called like a split and lies beside another one: not all of a set."""
+    folder = folder.resolve()
+    if folder.name.casefold() not in _SPLIT_FOLDERS:
+        return False
+    with contextlib.suppress(CatdogError):  # the folder above need not be readable
+        beside = (entry.name.casefold() for entry in _entries(folder.parent))
+        return len({_SPLIT_FOLDERS[name] for name in beside if name in _SPLIT_FOLDERS}) > 1
+    return False
+
+
+def _holds_images(folder):
+    """Whether there are files right in a folder that look like images, of any type."""
+    with contextlib.suppress(CatdogError):
+        suffixes = (Path(entry.name).suffix.lower() for entry in _entries(folder))
+        return any(suffix in SUFFIXES or suffix in _OTHER_IMAGES for suffix in suffixes)
+    return True  # whoever reads it will say why that is not possible
+
+
+def name_classes(folder_names):
+    """Return the names of the classes, sorted, for the names of their folders.
+
+    Cats and dogs, where both are there, come first, as ``"cats"`` and ``"dogs"`` whatever their
+    folders are called. All others keep the name of their folder.
+    """
+    by_key = {}
+    for name in sorted(folder_names):
+        by_key.setdefault(_class_key(name), name)
+    if {"cat", "dog"} <= by_key.keys():
+        del by_key["cat"], by_key["dog"]
+        return (*CLASS_NAMES, *(by_key[key] for key in sorted(by_key)))
+    return tuple(by_key[key] for key in sorted(by_key))
+
+
+def _class_key(folder_name):
+    """Return what is the same for all spellings of a class."""
+    key = unicodedata.normalize("NFC", folder_name).casefold()
+    return {"cats": "cat", "dogs": "dog"}.get(key, key)
 
 
 def _entries(folder, junk=False):
@@ -181,24 +259,24 @@ def list_images(root, layout):
     CatdogError
         If a folder cannot be read.
     """
-    listing = _Listing(root)
-    if layout == "Kaggle":
+    listing = _Listing(root, layout)
+    if not 2 <= len(layout.class_names) <= MOST_CLASSES:
+        names = ", ".join(map(printable, layout.class_names)) or "(none)"
+        n = len(layout.class_names)
+        text = f"has {n} class{'' if n == 1 else 'es'}, not two to {MOST_CLASSES}: {names}"
+        listing.report("error", root, text)
+    if layout.name == "Kaggle":
         listing.add_kaggle()
-    elif layout == "Asirra":
-        listing.add_class_folders(root, ("Cat", "Dog"), _BY_NUMBER)
+    elif layout.name == "plain":
+        listing.add_class_folders(root, _BY_NUMBER)
     else:
-        for folder in listing.read_folder(root)[0]:
-            if folder.name in ("train", "validation"):
-                listing.add_class_folders(folder, CLASS_NAMES, _IN_TURN[folder.name])
-            else:
-                text = "is not used; the test split is every fifth file of validation"
-                listing.report("warning", folder, text)
+        listing.add_splits()
     listing.report_ignored()
-    for split, counts in count_images(listing.images).items():
-        few, many = sorted(zip(counts.values(), _NOUNS, strict=True))
-        if 0 < few[0] * _EXTREME_RATIO < many[0]:
-            text = f"{split} is out of balance: {counted(*many)}, {counted(*few)}"
-            listing.report("warning", root, text)
+    for split, counts in count_images(listing.images, layout.class_names).items():
+        few, many = (pick(counts, key=counts.get) for pick in (min, max)) if counts else ("", "")
+        if counts and 0 < counts[few] * _EXTREME_RATIO < counts[many]:
+            texts = [count_text(counts[name], name) for name in (many, few)]
+            listing.report("warning", root, f"{split} is out of balance: {', '.join(texts)}")
     return tuple(listing.images), tuple(listing.problems)
 
 
@@ -207,6 +285,7 @@ class _Listing:
     """What was found so far in the folder `root`."""
 
     root: Path
+    layout: Layout
     images: list[ImageFile] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     junk: Counter = field(default_factory=Counter)
@@ -238,7 +317,7 @@ class _Listing:
         for path in self.read_folder(self.root)[1]:
             match = _KAGGLE_NAME.match(path.name)
             by_kind[match and match[1].lower()].append(path)
-        for label, kind in enumerate(_NOUNS):
+        for label, kind in enumerate(("cat", "dog")):
             self.add_images(self.root, by_kind[kind], label, _BY_NUMBER)
         if by_kind[None]:
             n = len(by_kind[None])
@@ -260,31 +339,66 @@ class _Listing:
                 self.ignored[path.suffix or path.name] += 1
         return folders, files
 
-    def add_class_folders(self, folder, names, rule):
+    def add_splits(self):
+        """Add the images of the folders of the splits, one for each."""
+        folders = defaultdict(list)
+        for folder in self.read_folder(self.root)[0]:
+            split = _SPLIT_FOLDERS.get(folder.name.casefold())
+            folders[split].append(folder)
+        for split in SPLIT_NAMES:
+            if len(folders[split]) > 1:
+                names = " and ".join(printable(folder.name) for folder in folders[split])
+                self.report("error", self.root, f"has two folders for {split}: {names}")
+        if self.layout.name == "official":
+            for folder in folders.pop("test", ()):
+                text = "has no class folders, so it is not used"
+                self.report("warning", folder, f"{text}; the test is every fifth of validation")
+        for folder in folders[None]:
+            self.report("warning", folder, "is not a split (not used)")
+        rules = {"train": ("train",), "validation": ("validation",), "test": ("test",)}
+        if self.layout.name == "official":
+            rules["validation"] = _IN_TURN
+        if self.layout.name == "two-split":
+            rules["train"] = _BY_NUMBER_WITHOUT_TEST
+        for split in SPLIT_NAMES:
+            for folder in folders[split]:
+                self.add_class_folders(folder, rules[split])
+
+    def add_class_folders(self, folder, rule):
         """Add the images of the classes' folders, and object to any other folder."""
         folders, loose = self.read_folder(folder)
-        found = [path.name for path in folders]
-        if found != list(names):
-            found_text = ", ".join(map(printable, found)) or "(none)"
+        by_key = defaultdict(list)
+        for path in folders:
+            by_key[_class_key(path.name)].append(path)
+        keys = [_class_key(name) for name in self.layout.class_names]
+        if not keys:
+            n_loose = counted(len(loose), "loose image")
+            self.report("error", folder, f"has no folders for classes, only {n_loose}")
+        elif set(keys) != by_key.keys():
+            expected = ", ".join(map(printable, self.layout.class_names))
+            found = ", ".join(printable(path.name) for path in folders) or "(none)"
             text = (
-                f"has the wrong classes: expected folders {', '.join(names)} under "
-                f"{printable(folder)}, found: {found_text}, {counted(len(loose), 'loose image')}"
+                f"has the wrong classes: expected folders {expected} under "
+                f"{printable(folder)}, found: {found}, {counted(len(loose), 'loose image')}"
             )
             self.report("error", folder, text)
         elif loose:
             outside = counted(len(loose), "image")
             self.report("warning", folder, f"has {outside} outside the class folders (not used)")
-        for label, name in enumerate(names):
-            if name in found:
-                inner, files = self.read_folder(folder / name)
-                for path in inner:
+        for label, key in enumerate(keys):
+            if len(by_key[key]) > 1:
+                names = " and ".join(printable(path.name) for path in by_key[key])
+                self.report("error", folder, f"has two folders for one class: {names}")
+            for path in by_key[key]:
+                inner, files = self.read_folder(path)
+                for deeper in inner:
                     text = "is a folder inside a class; its files are not used"
-                    self.report("warning", path, text)
-                self.add_images(folder / name, files, label, rule)
+                    self.report("warning", deeper, text)
+                self.add_images(path, files, label, rule)
 
     def add_images(self, folder, paths, label, rule):
         """Deal the images of one class, sorted by name, out to the splits."""
-        by_number = rule is _BY_NUMBER
+        by_number = len(rule) == len(_BY_NUMBER)
         numbers = [number_in(p.name) for p in paths] if by_number else range(len(paths))
         splits = [rule[number % len(rule)] for number in numbers]
         self.images += map(ImageFile, paths, splits, [label] * len(paths))
@@ -292,7 +406,7 @@ class _Listing:
         if not paths:
             self.report("error", folder, "has no images")
         elif few:
-            total = counted(len(paths), _NOUNS[label])
+            total = count_text(len(paths), self.layout.class_names[label])
             text = f"has {total}, too few for {' and '.join(few)}"
             if by_number:
                 text += " (by the numbers in their names: 0 at the end is for the test, 1 and 6 are"
@@ -311,9 +425,16 @@ def number_in(name):
     return zlib.crc32(unicodedata.normalize("NFC", name).encode(errors="surrogateescape"))
 
 
-def count_images(images):
+def count_images(images, class_names=CLASS_NAMES):
     """Count images by split and class, all of both: ``{split: {class name: count}}``."""
-    counts = {split: dict.fromkeys(CLASS_NAMES, 0) for split in SPLIT_NAMES}
+    counts = {split: dict.fromkeys(class_names, 0) for split in SPLIT_NAMES}
     for image in images:
-        counts[image.split][CLASS_NAMES[image.label]] += 1
+        counts[image.split][class_names[image.label]] += 1
     return counts
+
+
+def count_text(n, class_name):
+    """Say how many images of a class there are: ``"2 cats"``; ``"2 of owl"`` for other names."""
+    if class_name in CLASS_NAMES:
+        return counted(n, class_name.removesuffix("s"))
+    return f"{n} of {printable(class_name)}"

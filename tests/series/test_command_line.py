@@ -218,6 +218,18 @@ def test_weights_that_are_none_are_told_before_any_chapter_runs(
     assert not (needs_weights / "runs").exists()
 
 
+def test_weights_under_a_name_that_keras_does_not_read_are_told_before_any_chapter_runs(
+    needs_weights, monkeypatch, capsys
+):
+    drawn = PROJECT / "catdog_helpers" / "drawn_backbone.weights.h5"
+    (needs_weights / "weights.h5").write_bytes(drawn.read_bytes())
+    monkeypatch.setenv("CATDOG_WEIGHTS", str(needs_weights / "weights.h5"))
+    assert run(needs_weights, "--data", ".") == 2
+    assert "weights.h5: Keras finds no weights in it unless its name ends in .weights.h5" in (
+        capsys.readouterr().err
+    )
+
+
 def test_the_sample_needs_no_weights(needs_weights):
     assert run(needs_weights) == 0
 
