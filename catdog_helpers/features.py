@@ -1,14 +1,20 @@
-"""What a backbone says of images: its features, computed once, fast, in chunks or on workers."""
+"""What a trained network says of images: fast, in chunks, on workers, or elsewhere."""
 
+import zipfile
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from catdog_helpers import muted_stderr, n_cpus
+from catdog_helpers import CatdogError, muted_stderr, n_cpus
 from catdog_helpers.data import IMAGE_SIZE, load_images
-from catdog_helpers.models import build_backbone, split_backbone
+from catdog_helpers.files.paths import atomic, printable, reason
+from catdog_helpers.models import build_backbone, check_head, split_backbone
 from catdog_helpers.quiet_tensorflow import keras, layers, tf
+
+# Of logits, between LiteRT and Keras; LiteRT adds up in another order.
+_LARGEST_DIFFERENCE = 0.01
 
 
 def feature_extractor(model):
@@ -30,8 +36,13 @@ def feature_extractor(model):
     """
     if tf.config.list_physical_devices("GPU"):
         return partial(model.predict, verbose=0)
+    return _litert_extractor(_as_litert(model))
+
+
+def _litert_extractor(content):
+    """Return a function that runs images through a model for LiteRT, one at a time."""
     with muted_stderr():
-        interpreter = Interpreter(model_content=_as_litert(model), num_threads=n_cpus())
+        interpreter = Interpreter(model_content=content, num_threads=n_cpus())
         interpreter.allocate_tensors()
     (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
 
@@ -89,6 +100,50 @@ def _as_litert(model):
     # Straight from the graph: the detour over a saved model takes 0.1 GB more.
     converter.experimental_lower_to_saved_model = False
     return converter.convert()
+
+
+def export(model, path, class_names):
+    """Write a model for LiteRT, complete or not at all, with the names of its classes inside.
+
+    They are in ``labels.txt``, a line each, in a zip archive at the end of the file, as LiteRT's
+    metadata keep them (https://ai.google.dev/edge/litert/models/metadata).
+
+    Parameters
+    ----------
+    model : keras.Model
+        Ends in logits.
+    path : path-like
+    class_names : sequence of str
+
+    Returns
+    -------
+    float
+        The largest difference of a logit from Keras, on eight images of random pixels.
+
+    Raises
+    ------
+    CatdogError
+        If the file exists or cannot be written, or the logits differ by more than 0.01.
+    """
+    check_head(model)
+    path = Path(path)
+    if path.exists():
+        raise CatdogError(f"{printable(path)} exists already; give another name")
+    images = np.random.default_rng(0).integers(0, 256, (8, *model.input_shape[1:]), "uint8")
+    content = _as_litert(model)
+    logits = _litert_extractor(content)(images)
+    difference = float(np.abs(logits - model.predict(images, verbose=0)).max())
+    if not difference <= _LARGEST_DIFFERENCE:
+        raise CatdogError(f"LiteRT's logits differ from those of Keras by {difference:.3g}")
+    labels = "\n".join(map(printable, class_names)) + "\n"
+    try:
+        with atomic(path) as new:
+            new.write_bytes(content)
+            with zipfile.ZipFile(new, "a") as archive:
+                archive.writestr("labels.txt", labels)
+    except OSError as error:
+        raise CatdogError(f"cannot write {printable(path)}: {reason(error)}") from error
+    return difference
 
 
 def extract_features_of_files(split, weights, image_size=IMAGE_SIZE, *, chunk_size=500, map=map):

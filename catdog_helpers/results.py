@@ -112,9 +112,11 @@ class Run:
         return self.folder / "scores.json"
 
     def scores(self):
-        """Return ``{model name: {"val_accuracy": ..., ...}}`` in the order of the series."""
-        models = self._content()["models"]
-        return {name: models[name] for name in CHAPTERS if name in models}
+        """Return ``{model name: {"val_accuracy": ..., ...}}`` in the order of the series.
+
+        Models of chapters of one's own come last.
+        """
+        return _in_order(self._content()["models"])
 
     def findings(self):
         """Return ``{"02.name": value, ...}``, what the chapters have measured."""
@@ -154,15 +156,19 @@ class Run:
             _write_json(self.scores_file, content)
 
     def save(self, name, model, history, val_accuracy):
-        """Save a trained model under a name of `CHAPTERS`, its History and accuracy, 0..1.
+        """Save a trained model under a name, its History and accuracy, 0..1.
 
-        Whatever stops it, the model is in the scores with its own file and History, or not at all.
+        The name is one of `CHAPTERS`, or one of your own. Whatever stops it, the model is in the
+        scores with its own file and History, or not at all.
 
         Raises
         ------
         CatdogError
-            If the model is of another number of classes than the run.
+            If the model is of another number of classes than the run, or the name does not suit a
+            file.
         """
+        if not re.fullmatch(r"[a-z0-9_]+", name):
+            raise CatdogError(f"{name!a} does not name a model; for example 'my_model'")
         n_classes = model.output_shape[-1]
         if n_classes != len(self.class_names):
             raise CatdogError(
@@ -174,7 +180,8 @@ class Run:
             if content["models"].pop(name, None):
                 # No score of an older model beside the new one, and nothing that rests on it.
                 findings = content.get("findings", {})
-                kept = {key: findings[key] for key in findings if key[:2] <= CHAPTERS[name]}
+                last = CHAPTERS.get(name, "99")  # of one's own: after all
+                kept = {key: findings[key] for key in findings if key[:2] <= last}
                 content["findings"] = kept
                 _write_json(self.scores_file, content)
             save_model(model, self.folder / "models" / f"{name}.keras", self.class_names)
@@ -193,15 +200,17 @@ class Run:
         try:
             return load_model(path)
         except CatdogError as error:
-            raise CatdogError(f"{error}; {_run_chapter(CHAPTERS[name], self.folder)}") from error
+            raise CatdogError(
+                f"{error}; {_run_chapter(CHAPTERS.get(name), self.folder)}"
+            ) from error
 
     def load_history(self, name):
         """Load the History that an earlier chapter saved; raises like `load_model`."""
         path = self._path("histories", f"{name}.json", name)
         try:
-            return History(**_read_json(path, CHAPTERS[name]))
+            return History(**_read_json(path, CHAPTERS.get(name)))
         except TypeError as error:
-            raise _damaged(path, error, CHAPTERS[name]) from None
+            raise _damaged(path, error, CHAPTERS.get(name)) from None
 
     def check_files(self, files):
         """Refuse other images than those that chapter 1 began the run with.
@@ -261,8 +270,12 @@ class Run:
     def _path(self, kind, file_name, name):
         path = self.folder / kind / file_name
         if name not in self.scores() or not path.is_file():
-            raise CatdogError(f"{path} is missing: {_run_chapter(CHAPTERS[name], self.folder)}")
+            raise CatdogError(f"{path} is missing: {_run_chapter(CHAPTERS.get(name), self.folder)}")
         return path
+
+
+def _in_order(models):
+    return {name: models[name] for name in [*CHAPTERS, *models] if name in models}
 
 
 def _some(names):
@@ -399,8 +412,7 @@ def score_table(run_dir):
     """
     import pandas as pd
 
-    models = read_scores(run_dir)["models"]
-    models = {name: models[name] for name in [*CHAPTERS, *models] if name in models}
+    models = _in_order(read_scores(run_dir)["models"])
     try:
         table = pd.DataFrame.from_dict(models, orient="index")
         formats = {name: form for name, form in _FORMATS.items() if name in table}
@@ -492,6 +504,8 @@ def _damaged(path, why, chapter="01"):
 
 def _run_chapter(number, folder):
     """Say how to run a chapter into the folder of a run."""
+    if number is None:
+        return "run the chapter that saves it first"
     command = f'python runall.py --only {number} --out "{folder}"'
     return f"run chapter {number} first ({command}, or its notebook)"
 

@@ -4,6 +4,8 @@ import logging
 import math
 import time
 
+import pandas as pd
+
 from catdog_helpers import CatdogError
 from catdog_helpers.data import batch_arrays
 from catdog_helpers.quiet_tensorflow import keras, tf
@@ -14,7 +16,7 @@ STEPS_PER_CALL = 32
 
 
 def set_up(seed):
-    """Get TensorFlow ready for a chapter: seeds, log and devices.
+    """Get ready for a chapter: seeds, TensorFlow's log and devices, tables.
 
     Models that are made from now on train on all GPUs, if there are several: each takes its share
     of every batch, and the gradients of the shares are averaged
@@ -23,6 +25,8 @@ def set_up(seed):
     set_seed(seed)
     # Every model compiles its own functions; after the fifth in a notebook TensorFlow would warn.
     tf.get_logger().setLevel(logging.ERROR)
+    # Between two "$" in the names of classes, JupyterLab would set formulas.
+    pd.set_option("display.html.use_mathjax", False)
     if len(tf.config.list_physical_devices("GPU")) > 1 and not tf.distribute.has_strategy():
         tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy())
 

@@ -1,16 +1,18 @@
 """Features: the same with any engine, in chunks, and on workers."""
 
 import os
+import zipfile
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import trees
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 from workers import losing_a_worker, posix_only
 
-from catdog_helpers import data, features, models
+from catdog_helpers import CatdogError, data, features, models
 
 SIZE = 32
 
@@ -92,3 +94,24 @@ def test_two_workers_extract_what_one_process_does_even_if_one_is_lost(tmp_path,
     )
     assert flag.exists()
     np.testing.assert_array_equal(spread, alone)
+
+
+def test_an_exported_model_predicts_as_keras_does_and_names_its_classes(tmp_path):
+    model = models.build_small_network(64, 3, front=[models.preprocessing_layer()])
+    images = np.random.default_rng(1).integers(0, 256, (5, 64, 64, 3), "uint8")
+    model.layers[-1].kernel.assign(np.random.default_rng(2).normal(size=(64, 3)))
+    path = tmp_path / "m.tflite"
+    assert features.export(model, path, ("fox", "owl", "<b>")) < 1e-3
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt").decode().splitlines() == ["fox", "owl", "<b>"]
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    for image, logits in zip(images, model.predict(images, verbose=0), strict=True):
+        interpreter.set_tensor(0, image[None].astype("float32"))
+        interpreter.invoke()
+        output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        np.testing.assert_allclose(output[0], logits, atol=1e-3)
+    before = path.read_bytes()
+    with pytest.raises(CatdogError, match=r"m\.tflite exists already"):
+        features.export(model, path, ("fox", "owl", "<b>"))
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["m.tflite"]

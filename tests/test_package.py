@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 PROJECT = Path(__file__).parents[1]
@@ -150,3 +151,27 @@ def test_code_style():
     command = [sys.executable, "-m", "ruff", "check", "."]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout}\nfix with: ruff check --fix"
+
+
+def test_the_lines_in_readme_use_a_saved_model_without_this_package(tmp_path):
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import keras.*?)```", readme, re.DOTALL)
+    models_folder = tmp_path / "runs" / "latest" / "models"
+    build = f"""
+import numpy as np
+from pathlib import Path
+from PIL import Image
+from catdog_helpers import models, results
+model = models.build_small_network(64, 3)
+model.layers[-1].bias.assign([0, 1, 2])
+results.save_model(model, Path({str(models_folder)!r}) / "fine_tuned.keras", ("a", "b", "c"))
+Image.new("RGB", (50, 40), "red").save({str(tmp_path / "photo.jpg")!r})
+"""
+    models_folder.mkdir(parents=True)
+    subprocess.run([sys.executable, "-c", build], check=True, cwd=PROJECT)
+    alone = "import sys; sys.modules['catdog_helpers'] = None\n" + code
+    shown = subprocess.run(
+        [sys.executable, "-c", alone], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    probabilities = [float(each) for each in re.findall(r"0\.\d+", shown)]
+    np.testing.assert_allclose(probabilities, [0.09003, 0.24473, 0.66524], atol=1e-4)

@@ -357,3 +357,19 @@ def test_decisions_belong_to_the_run_and_other_decisions_begin_another(tmp_path,
     again = results.start_run(tmp_path / "run", pets, 0, 160, decisions=decisions)
     assert sum(data.splits_of(again)[0].counts().values()) == sum(before.values()) - 1
     assert (tmp_path / "run" / "earlier-1" / "models" / "first.keras").is_file()
+
+
+def test_a_chapter_of_ones_own_saves_a_model_beside_the_others(run, model):
+    run.record_finding("06.x", 1)
+    for accuracy in (0.5, 0.6):
+        run.save("mine", model, HISTORY, accuracy)
+    run.save("first", model, HISTORY, 0.75)
+    assert list(run.scores()) == ["first", "mine"] and run.scores()["mine"]["val_accuracy"] == 0.6
+    assert run.findings() == {"06.x": 1}
+    assert run.load_model("mine").count_params() == model.count_params()
+    (run.folder / "models" / "mine.keras").unlink()
+    with pytest.raises(CatdogError, match="run the chapter that saves it first"):
+        run.load_model("mine")
+    for name in ("../mine", "a b", ""):
+        with pytest.raises(CatdogError, match="does not name a model; for example 'my_model'"):
+            run.save(name, model, HISTORY, 0.5)
