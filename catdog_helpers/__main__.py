@@ -38,6 +38,12 @@ def _parser():
     command.add_argument("folder", metavar="FOLDER", nargs="?")
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--sheet", metavar="FILE.png", help="draw a contact sheet instead")
+    command.add_argument(
+        "--kinds", metavar="KIND,KIND", help="draw other animals, a folder for each: rabbit,owl,fox"
+    )
+    command.add_argument(
+        "--count", type=int, metavar="N", help="images of each of the kinds (default 100)"
+    )
     command.set_defaults(command=_sample)
 
     command = commands.add_parser(
@@ -83,6 +89,8 @@ def _sample(options):
     if (options.folder is None) == (options.sheet is None):
         print("give a FOLDER for the data set, or --sheet FILE.png", file=sys.stderr)
         return 2
+    if options.kinds is not None or options.count is not None:
+        return _sample_kinds(options)
     if options.sheet is None:
         print(f"the sample lies in {sample.make_sample(options.folder, options.seed)}")
         return 0
@@ -92,6 +100,23 @@ def _sample(options):
         draw.contact_sheet(seed=options.seed).save(options.sheet)
     except OSError as error:
         raise CatdogError(f"{options.sheet} cannot be written: {error}") from error
+    return 0
+
+
+def _sample_kinds(options):
+    from catdog_helpers.drawing.sample import make_kinds
+
+    if options.folder is None or options.kinds is None:
+        print("--kinds goes with a FOLDER, and --count with --kinds", file=sys.stderr)
+        return 2
+    kinds = [kind.strip() for kind in options.kinds.split(",")]
+    count = 100 if options.count is None else options.count
+    try:
+        folder = make_kinds(options.folder, kinds, count, options.seed)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{len(kinds) * count:,} drawings lie in {folder}")
     return 0
 
 

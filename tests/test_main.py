@@ -213,6 +213,35 @@ def test_sample_needs_a_folder_or_a_sheet(capsys):
     assert "FOLDER" in capsys.readouterr().err
 
 
+def test_sample_draws_other_kinds(tmp_path, capsys):
+    folder = tmp_path / "kinds"
+    command = ["sample", str(folder), "--kinds", "rabbit, owl", "--count", "2"]
+    assert command_line.main(command) == 0
+    assert capsys.readouterr().out == f"4 drawings lie in {folder}\n"
+    assert sorted(path.name for path in folder.iterdir()) == ["owl", "rabbit"]
+    assert command_line.main(command) == 1
+    assert "holds something else" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["FOLDER", "--kinds", "owl,unicorn"], "no kind 'unicorn'"),
+        (["FOLDER", "--kinds", "owl"], "2 to 10 kinds"),
+        (["FOLDER", "--kinds", ""], "no kind ''"),
+        (["FOLDER", "--kinds", "owl,fox", "--count", "0"], "1 to 100,000"),
+        (["FOLDER", "--count", "5"], "--count with --kinds"),
+        (["--sheet", "sheet.png", "--kinds", "owl,fox"], "goes with a FOLDER"),
+    ],
+)
+def test_wrong_kinds_are_one_line_and_draw_nothing(tmp_path, monkeypatch, capsys, options, reason):
+    monkeypatch.chdir(tmp_path)
+    assert command_line.main(["sample", *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_check_says_what_is_wrong_and_exits_with_1(tmp_path, capsys):
     for name in ("train/cats", "train/dogs", "validation/cats", "validation/dogs"):
         (tmp_path / name).mkdir(parents=True)

@@ -16,11 +16,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from catdog_helpers import CatdogError
-from catdog_helpers.drawing.breeds import KINDS
+from catdog_helpers.drawing.breeds import BREEDS, KINDS
 from catdog_helpers.drawing.draw import draw
 from catdog_helpers.files.paths import atomic, reason
 
 _IMAGES_PER_SEED = 1_000_000
+FEWEST_KINDS, MOST_KINDS = 2, 10
 _CHUNK = 25  # images that a worker draws at a time
 
 
@@ -65,8 +66,63 @@ def make_sample(folder, seed=0, train=1000, validation=500):
     """
     folder = Path(folder)
     files = _files(seed, train, validation)
-    if _holds(folder, files):
-        return folder
+    return folder if _holds(folder, files) else _make(folder, files)
+
+
+def make_kinds(folder, kinds, count=100, seed=0):
+    """Draw a data set of any animals into a folder in the plain layout, complete or not at all.
+
+    `make_sample` tells what a script needs. The order of the kinds makes no difference; cats and
+    dogs alone are those of the sample with the same seed.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where ``<kind>/<kind>.0.jpg`` and so on go; not there yet, or empty.
+    kinds : sequence of str
+        Two to ten keys of `drawing.breeds.BREEDS`, each once.
+    count : int
+        How many images of each kind, 1 to 100,000.
+    seed : int, 0 or above
+        Below it lie the seeds of the pre-training.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If kinds, count or seed are not as above; the message lists the kinds that there are.
+    CatdogError
+        If the folder is not empty or cannot be written; nothing is left there.
+    """
+    unknown = [kind for kind in kinds if kind not in BREEDS]
+    if unknown:
+        raise ValueError(f"no kind {unknown[0]!r}: there are {', '.join(sorted(BREEDS))}")
+    doubled = [kind for kind in kinds if kinds.count(kind) > 1]
+    if doubled:
+        raise ValueError(f"{doubled[0]} is named twice; name each kind once")
+    if not FEWEST_KINDS <= len(kinds) <= MOST_KINDS:
+        raise ValueError(f"name {FEWEST_KINDS} to {MOST_KINDS} kinds, not {len(kinds)}")
+    most = _IMAGES_PER_SEED // MOST_KINDS  # more would be images of the next seed
+    if not 1 <= count <= most:
+        raise ValueError(f"draw 1 to {most:,} images of each kind, not {count:,}")
+    if seed < 0:
+        raise ValueError(f"take a seed of 0 or above, not {seed}: the pre-training has those below")
+    first = seed * _IMAGES_PER_SEED
+    kinds = sorted(kinds)
+    files = [
+        (f"{kind}/{kind}.{i}.jpg", kind, first + len(kinds) * i + kinds.index(kind))
+        for i in range(count)
+        for kind in kinds
+    ]
+    return _make(Path(folder), files)
+
+
+def _make(folder, files):
+    """Draw files into a folder that is not there yet, or empty; return the folder."""
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise CatdogError(f"{folder} holds something else; name a folder that is not there yet")

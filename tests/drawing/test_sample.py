@@ -13,8 +13,8 @@ from PIL import Image
 
 from catdog_helpers import CatdogError
 from catdog_helpers.drawing import sample
-from catdog_helpers.drawing.breeds import KINDS
-from catdog_helpers.drawing.sample import code_hash, make_sample
+from catdog_helpers.drawing.breeds import BREEDS, KINDS
+from catdog_helpers.drawing.sample import code_hash, make_kinds, make_sample
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +145,59 @@ def test_code_hash_changes_with_every_module(tmp_path, monkeypatch, module):
     assert code_hash() == before
     (copy / module).write_bytes((copy / module).read_bytes() + b"#")
     assert code_hash() != before
+
+
+# Other kinds.
+
+
+def test_kinds_lie_in_the_plain_layout_whatever_their_order(tmp_path):
+    folder = make_kinds(tmp_path / "a", ["rabbit", "owl", "wolf"], count=2)
+    names = [f"{kind}/{kind}.{i}.jpg" for kind in ("owl", "rabbit", "wolf") for i in range(2)]
+    assert sorted(digests(folder)) == names
+    assert len(set(digests(folder).values())) == 6
+    again = make_kinds(tmp_path / "b", ["wolf", "owl", "rabbit"], count=2)
+    assert digests(again) == digests(folder)
+    other_seed = make_kinds(tmp_path / "c", ["wolf", "owl", "rabbit"], count=2, seed=1)
+    assert not set(digests(other_seed).values()) & set(digests(folder).values())
+
+
+def test_cats_and_dogs_among_the_kinds_are_those_of_the_sample(small_sample, tmp_path):
+    folder = make_kinds(tmp_path / "kinds", ["dog", "cat"], count=2, seed=3)
+    of_the_sample = digests(small_sample)
+    for name, digest in digests(folder).items():
+        kind, file = Path(name).parts
+        assert of_the_sample[f"train/{kind}s/{file}"] == digest
+
+
+@pytest.mark.parametrize(
+    ("kinds", "options", "reason"),
+    [
+        (["owl", "unicorn"], {}, "no kind 'unicorn': there are bear, cat, cow, dog, .*wolf$"),
+        (["owl", "../owl"], {}, "no kind '../owl'"),
+        (["owl", "fox", "owl"], {}, "owl is named twice"),
+        (["owl"], {}, "2 to 10 kinds, not 1"),
+        (sorted(BREEDS)[:11], {}, "2 to 10 kinds, not 11"),
+        (["owl", "fox"], {"count": 0}, "1 to 100,000 images of each kind, not 0"),
+        (["owl", "fox"], {"count": 100_001}, "not 100,001"),
+        (["owl", "fox"], {"seed": -1}, "0 or above, not -1"),
+    ],
+)
+def test_kinds_that_cannot_be_drawn_are_refused(tmp_path, kinds, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        make_kinds(tmp_path / "kinds", kinds, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kinds_leave_a_folder_that_is_not_empty_alone(tmp_path):
+    folder = make_kinds(tmp_path / "kinds", ["owl", "fox"], count=1)
+    before = digests(folder)
+    with pytest.raises(CatdogError, match="kinds holds something else"):
+        make_kinds(folder, ["owl", "fox"], count=1)
+    assert digests(folder) == before
+
+
+def test_kinds_that_cannot_be_written_leave_nothing(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(CatdogError, match="cannot draw the sample into"):
+        make_kinds(tmp_path / "file" / "kinds", ["owl", "fox"], count=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
