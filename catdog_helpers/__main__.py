@@ -1,8 +1,8 @@
-"""The command line: check images, draw the sample, classify photos, pre-train the backbone."""
+"""The command line: check images, draw data sets, classify photos, pre-train the backbone."""
 
 import argparse
-import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -48,11 +48,14 @@ def _parser():
 
     command = commands.add_parser(
         "predict",
-        help="tell cats from dogs on photos of your own",
-        description="Tell cats from dogs. The model knows nothing else: shown a toaster, it still "
-        "has to share 100 % between cat and dog, and may be sure of its choice.",
+        help="classify photos of your own",
+        description="Classify photos. The model knows its own classes and nothing else: shown a "
+        "toaster, one of cats and dogs still has to share 100 % between cat and dog, and may be "
+        "sure of its choice.",
     )
-    command.add_argument("photos", metavar="PHOTO", nargs="+")
+    command.add_argument(
+        "photos", metavar="PHOTO", nargs="+", help="a file, a folder, or a pattern such as '*.jpg'"
+    )
     command.add_argument("--model", metavar="MODEL.keras", required=True)
     command.add_argument("--json", action="store_true", help="print the probabilities as JSON")
     command.set_defaults(command=_predict)
@@ -121,61 +124,38 @@ def _sample_kinds(options):
 
 
 def _predict(options):
-    from catdog_helpers.data import CLASS_NAMES, load_photo
     from catdog_helpers.files.paths import printable
-    from catdog_helpers.scoring import describe, predict_probabilities
+    from catdog_helpers.photos import ONLY_DRAWINGS, find_photos, load_classifier, predict_photos
+    from catdog_helpers.scoring import describe
 
-    model, image_size = _load_classifier(options.model)
-    if _has_only_seen_drawings(options.model):
-        print(
-            "note: this model has only seen drawings, so how sure it is of a photo means nothing; "
-            "take the model of a run on photos",
-            file=sys.stderr,
-        )
-    predictions, exit_code = [], 0
-    for path in options.photos:
+    classifier = load_classifier(options.model)
+    if classifier.only_drawings:
+        print(f"note: {ONLY_DRAWINGS}", file=sys.stderr)
+    photos = []  # (name, path), or (name, why there are none)
+    for name in options.photos:
         try:
-            photo = load_photo(Path(path).expanduser(), image_size)
+            paths = find_photos(name)
         except CatdogError as error:
-            print(error, file=sys.stderr)
-            predictions.append({"photo": path, "error": str(error)})
+            photos.append((name, error))
+        else:
+            whole = paths == [Path(os.path.expanduser(name))]
+            photos += [(name if whole else str(path), path) for path in paths]
+    results = predict_photos(classifier, [path for _, path in photos if isinstance(path, Path)])
+    predictions, exit_code = [], 0
+    for name, path in photos:
+        result = next(results) if isinstance(path, Path) else path
+        if isinstance(result, CatdogError):
+            print(result, file=sys.stderr)
+            predictions.append({"photo": name, "error": str(result)})
             exit_code = 1
             continue
-        (probabilities,) = predict_probabilities(model, photo)
-        by_class = dict(zip(CLASS_NAMES, probabilities.tolist(), strict=True))
-        predictions.append({"photo": path, "probabilities": by_class})
+        by_class = dict(zip(classifier.class_names, result.tolist(), strict=True))
+        predictions.append({"photo": name, "probabilities": by_class})
         if not options.json:
-            print(f"{printable(path)}: {describe(probabilities)}", flush=True)
+            print(f"{printable(name)}: {describe(result, classifier.class_names)}", flush=True)
     if options.json:
         print(json.dumps(predictions, indent=2))
     return exit_code
-
-
-def _has_only_seen_drawings(path):
-    """Whether a model lies in the folder of a run on the sample."""
-    from catdog_helpers.results import identity
-
-    with contextlib.suppress(CatdogError):
-        return identity(Path(path).resolve().parent.parent)["data"] == "sample"
-    return False
-
-
-def _load_classifier(path):
-    """Load a model that tells cats from dogs; return it with the side of its images."""
-    from catdog_helpers.models import check_head
-    from catdog_helpers.results import load_model
-
-    model = load_model(path)
-    try:
-        check_head(model)
-    except CatdogError as error:
-        raise CatdogError(f"{path} is not a model of this series: {error}") from error
-    match getattr(model, "input_shape", None):
-        case (_, int(height), width, 3) if height == width:
-            return model, height
-        case shape:
-            reason = f"it takes {shape}, not square color images"
-            raise CatdogError(f"{path} is not a model of this series: {reason}")
 
 
 def _pretrain(options):

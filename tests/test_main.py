@@ -1,10 +1,12 @@
 """The command line: what it prints, where, and its exit codes."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 from catdog_helpers import __main__ as command_line
 from catdog_helpers import pretraining
 from catdog_helpers.files.images import PHOTO_FORMATS
+from catdog_helpers.results import save_model
 
 
 def save_classifier(path, units=2, shape=(32, 32, 3)):
@@ -47,6 +50,52 @@ def photos(tmp_path, monkeypatch):
 
 def predict(model, *photos):
     return command_line.main(["predict", *map(str, photos), "--model", str(model)])
+
+
+def save_three_classes(path):
+    """Save a model that tells red from green from blue, and is sure of it."""
+    pool = [keras.Input((32, 32, 3)), layers.Rescaling(1 / 255), layers.GlobalAveragePooling2D()]
+    model = keras.Sequential([*pool, layers.Dense(3)])
+    model.layers[-1].set_weights([10 * np.eye(3), np.zeros(3)])
+    save_model(model, path, ("<b>red</b>", "green", "blue"))
+    return path
+
+
+def test_predict_takes_the_classes_of_the_model(photos, capsys):
+    path = save_three_classes(photos / "colors.keras")
+    Image.new("RGB", (60, 40), (0, 0, 255)).save("sky.png")
+    Image.new("RGB", (60, 40), (255, 0, 0)).save("rose.png")
+    assert predict(path, "sky.png", "rose.png") == 0
+    sky, rose = capsys.readouterr().out.splitlines()
+    assert sky == "sky.png: blue, over 99 % sure"
+    assert rose == "rose.png: <b>red</b>, over 99 % sure"
+    assert command_line.main(["predict", "sky.png", "--model", str(path), "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert list(answer["probabilities"]) == ["<b>red</b>", "green", "blue"]
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+
+
+def test_predict_takes_folders_and_patterns_in_the_order_given(model, photos, capsys):
+    (photos / "folder" / "bright.png").write_bytes((photos / "bright.webp").read_bytes())
+    assert predict(model, "gray.png", "folder", "*r*.webp", "dark.jpg") == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = ["gray.png", os.path.join("folder", "bright.png"), "bright.webp", "dark.jpg"]
+    assert [line.split(":")[0] for line in lines] == [Path(name).as_posix() for name in names]
+
+
+def test_a_pattern_or_folder_without_images_is_one_line(model, photos, capsys):
+    assert predict(model, "*.bmp", "folder", "dark.jpg") == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("dark.jpg: a cat")
+    assert err.splitlines() == [
+        "*.bmp matches no images",
+        "folder has no images in it; for those in its folders, end it in /**",
+    ]
+    options = ["--model", str(model), "--json"]
+    assert command_line.main(["predict", "*.bmp", "dark.jpg", *options]) == 1
+    bmp, dark = json.loads(capsys.readouterr().out)
+    assert bmp == {"photo": "*.bmp", "error": "*.bmp matches no images"}
+    assert dark["photo"] == "dark.jpg"
 
 
 def test_predict_prints_a_line_for_each_photo_in_order(model, photos, capsys):
@@ -145,7 +194,7 @@ def refusal(model, capsys):
     return line
 
 
-def test_a_model_that_is_not_ours_is_refused_in_one_line(photos, capsys):
+def test_a_model_that_is_not_ours_is_refused_in_one_line(model, photos, capsys):
     assert "Dense(10" in refusal(save_classifier("ten.keras", units=10), capsys)
     assert "(None, 3)" in refusal(save_classifier("flat.keras", shape=(3,)), capsys)
     assert "(None, 8, 9, 3)" in refusal(save_classifier("oblong.keras", shape=(8, 9, 3)), capsys)
@@ -156,6 +205,10 @@ def test_a_model_that_is_not_ours_is_refused_in_one_line(photos, capsys):
         archive.writestr("readme.txt", "no model")
     assert "not a model of this series" in refusal("other.keras", capsys)
     assert "no model file" in refusal("missing.keras", capsys)
+    shutil.copy(model, "named.keras")
+    with zipfile.ZipFile("named.keras", "a") as archive:
+        archive.writestr("class_names.json", '["owl", "fox", "bear"]')
+    assert "names 3 classes and ends in Dense(2)" in refusal("named.keras", capsys)
 
 
 def test_predict_writes_nothing_but_its_predictions(model, photos):
