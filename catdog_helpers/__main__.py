@@ -1,9 +1,12 @@
 """The command line: check images, draw data sets, classify photos, pre-train the backbone."""
 
 import argparse
+import contextlib
+import importlib.util
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 from catdog_helpers import CatdogError, __version__
@@ -59,6 +62,24 @@ def _parser():
     command.add_argument("--model", metavar="MODEL.keras", required=True)
     command.add_argument("--json", action="store_true", help="print the probabilities as JSON")
     command.set_defaults(command=_predict)
+
+    command = commands.add_parser("demo", help="serve a page to drop photos on")
+    command.add_argument("--model", metavar="MODEL.keras", required=True)
+    command.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="0.0.0.0 lets everybody in the network in (default: this machine only)",
+    )
+    command.add_argument("--port", type=int, metavar="N", help="default: a free one from 7860 on")
+    command.add_argument(
+        "--max-megabytes",
+        type=int,
+        default=10,
+        metavar="N",
+        help="limit for the file of a photo (default 10)",
+    )
+    command.set_defaults(command=_demo)
 
     command = commands.add_parser("pretrain", help="train the drawn backbone anew")
     command.add_argument("--seed", type=int, default=0, metavar="N")
@@ -156,6 +177,24 @@ def _predict(options):
     if options.json:
         print(json.dumps(predictions, indent=2))
     return exit_code
+
+
+def _demo(options):
+    if importlib.util.find_spec("gradio") is None:
+        print('the page needs Gradio: pip install -e ".[demo]"', file=sys.stderr)
+        return 2
+    if options.max_megabytes < 1 or options.port not in (None, *range(1, 65536)):
+        print("--max-megabytes is 1 or more, and --port 1 to 65535", file=sys.stderr)
+        return 2
+    from catdog_helpers.demo import serving
+    from catdog_helpers.photos import load_classifier
+
+    classifier = load_classifier(options.model)
+    settings = {name: getattr(options, name) for name in ("host", "port", "max_megabytes")}
+    with contextlib.suppress(KeyboardInterrupt), serving(classifier, **settings) as address:
+        print(f"the page is at {address} until you press Ctrl-C", flush=True)
+        threading.Event().wait()
+    return 0
 
 
 def _pretrain(options):

@@ -147,13 +147,7 @@ def predict_photos(classifier, paths):
     CatdogError
         If the model's predictions are not numbers.
     """
-    model = classifier.model
-    if len(paths) < _PAYS_FROM:
-
-        def predict(images):  # without a graph, which takes longer to trace than to use
-            return model(images, training=False).numpy()
-    else:
-        predict = feature_extractor(model)
+    extract = None if len(paths) < _PAYS_FROM else feature_extractor(classifier.model)
 
     def load(path):
         try:
@@ -165,16 +159,34 @@ def predict_photos(classifier, paths):
         for start in range(0, len(paths), _CHUNK):
             photos = pool.map(load, paths[start : start + _CHUNK])
             images = [photo for photo in photos if not isinstance(photo, CatdogError)]
-            probabilities = iter(_probabilities(model, predict, images))
+            if images:
+                predictions = iter(predict_images(classifier, np.concatenate(images), extract))
             for photo in photos:
-                yield photo if isinstance(photo, CatdogError) else next(probabilities)
+                yield photo if isinstance(photo, CatdogError) else next(predictions)
 
 
-def _probabilities(model, predict, images):
-    """Return the probabilities for a list of images, each of shape (1, size, size, 3)."""
-    if not images:
-        return []
-    logits = predict(np.concatenate(images).astype("float32"))
+def predict_images(classifier, images, extract=None):
+    """Predict the classes of a few images at once.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    images : uint8 array, shape (n, image_size, image_size, 3)
+    extract : callable, optional
+        From `features.feature_extractor` of the model, to take its place.
+
+    Returns
+    -------
+    float array, shape (n, classes), rows sum to 1
+
+    Raises
+    ------
+    CatdogError
+        If the model's predictions are not numbers.
+    """
+    model, inputs = classifier.model, images.astype("float32")
+    # Called without a graph, which takes longer to trace than a few images to predict.
+    logits = extract(inputs) if extract else model(inputs, training=False).numpy()
     if not np.isfinite(logits).all():
         raise CatdogError(f"the predictions of '{model.name}' are not numbers: train it again")
     return softmax(logits.astype("float64"), axis=1)

@@ -312,6 +312,23 @@ def test_check_as_json_is_json_whatever_is_wrong(tmp_path, capsys):
         assert err == ""
 
 
+def test_demo_without_gradio_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert command_line.main(["demo", "--model", "no.keras"]) == 2
+    assert capsys.readouterr().err == 'the page needs Gradio: pip install -e ".[demo]"\n'
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--port", "70000"), ("--port", "0"), ("--max-megabytes", "0")],
+)
+def test_demo_refuses_numbers_that_make_no_sense(monkeypatch, capsys, options):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: "found")
+    assert command_line.main(["demo", "--model", "no.keras", *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert options[0] in line
+
+
 def test_predict_names_a_missing_model(tmp_path, capsys):
     photo = str(tmp_path / "pet.jpg")
     assert command_line.main(["predict", photo, "--model", str(tmp_path / "no.keras")]) == 1
