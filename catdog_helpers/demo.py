@@ -31,7 +31,7 @@ MAX_PHOTOS = 20  # at once
 TITLE = "What does the model see?"
 _SHOWN_SIDE = 480  # pixels of the longer side of a photo on the page
 _SHOWN_CLASSES = 3
-_LOOKED = "Where the model looked, most of all in dark red"
+_LOOKED = "Where the model looked, most in red"
 # Gradio looks once a minute for uploads that are older than this. The same photo from two people
 # is one file there, so none is removed at once.
 _KEPT_SECONDS = 300
@@ -212,6 +212,11 @@ def serving(classifier, *, host="127.0.0.1", port=None, max_megabytes=10):
     CatdogError
         If the page cannot be served there.
     """
+    try:  # Gradio would go on trying
+        socket.create_server((host, port or 0)).close()
+    except OSError as error:
+        where = host if port is None else f"{host}, port {port}"
+        raise CatdogError(f"cannot serve the page on {where}: {reason(error)}") from error
     os.environ.update(_SILENT)
     with tempfile.TemporaryDirectory(prefix="catdog-", ignore_cleanup_errors=True) as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
@@ -220,24 +225,20 @@ def serving(classifier, *, host="127.0.0.1", port=None, max_megabytes=10):
 
         page = _page(gradio, classifier, max_megabytes)
         limits = f"const MAX_PHOTOS = {MAX_PHOTOS}, MAX_MEGABYTES = {max_megabytes};\n"
-        try:
-            _, address, _ = page.launch(
-                server_name=host,
-                server_port=port,
-                share=False,
-                ssr_mode=False,
-                quiet=True,
-                prevent_thread_lock=True,
-                max_file_size=max_megabytes * 10**6,
-                footer_links=[],
-                theme=gradio.themes.Base(font="system-ui", font_mono="monospace"),
-                css_paths=_STYLE,
-                head=f"<script>{limits}{_SCRIPT.read_text(encoding='utf-8')}</script>",
-                app_kwargs={"middleware": [Middleware(_WithPolicy)]},
-            )
-        except OSError as error:
-            where = host if port is None else f"{host}, port {port}"
-            raise CatdogError(f"cannot serve on {where}: {reason(error)}") from error
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            share=False,
+            ssr_mode=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            max_file_size=max_megabytes * 10**6,
+            footer_links=[],
+            theme=gradio.themes.Base(font="system-ui", font_mono="monospace"),
+            css_paths=_STYLE,
+            head=f"<script>{limits}{_SCRIPT.read_text(encoding='utf-8')}</script>",
+            app_kwargs={"middleware": [Middleware(_WithPolicy)]},
+        )
         try:
             yield _reachable(address) if host == "0.0.0.0" else address
         finally:

@@ -248,15 +248,18 @@ def test_the_address_for_a_whole_network_is_one_that_others_can_use():
         assert host != "0.0.0.0"
 
 
-def test_a_port_that_is_taken_is_one_line():
-    pytest.importorskip("gradio", reason="needs the extra [demo]")
+def test_an_address_that_cannot_be_had_is_one_line():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with (
-            pytest.raises(CatdogError, match=f"cannot serve on 127.0.0.1, port {port}: "),
-            serving(color_classifier(), port=port),
+        for settings, where in (
+            ({"port": port}, f"127.0.0.1, port {port}: .*in use"),
+            ({"host": "192.0.2.1"}, "192.0.2.1: "),
         ):
-            pass
+            with (
+                pytest.raises(CatdogError, match=f"cannot serve the page on {where}"),
+                serving(color_classifier(), **settings),
+            ):
+                pass
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends Ctrl-C as POSIX does")
