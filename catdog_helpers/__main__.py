@@ -1,4 +1,4 @@
-"""The command line: check images, draw data sets, classify photos, pre-train the backbone."""
+"""The command line: check images, draw data sets, classify photos, export or pre-train a model."""
 
 import argparse
 import contextlib
@@ -80,6 +80,11 @@ def _parser():
         help="limit for the file of a photo (default 10)",
     )
     command.set_defaults(command=_demo)
+
+    command = commands.add_parser("export", help="write a model for LiteRT, for phones")
+    command.add_argument("--model", metavar="MODEL.keras", required=True)
+    command.add_argument("file", metavar="FILE.tflite")
+    command.set_defaults(command=_export)
 
     command = commands.add_parser("pretrain", help="train the drawn backbone anew")
     command.add_argument("--seed", type=int, default=0, metavar="N")
@@ -194,6 +199,17 @@ def _demo(options):
     with contextlib.suppress(KeyboardInterrupt), serving(classifier, **settings) as address:
         print(f"the page is at {address} until you press Ctrl-C", flush=True)
         threading.Event().wait()
+    return 0
+
+
+def _export(options):
+    from catdog_helpers.features import export
+    from catdog_helpers.photos import load_classifier
+
+    classifier = load_classifier(options.model)
+    difference = export(classifier.model, options.file, classifier.class_names)
+    size = Path(options.file).stat().st_size
+    print(f"{size / 1e6:.2f} MB in {options.file}; logits as Keras gives them, to {difference:.0e}")
     return 0
 
 

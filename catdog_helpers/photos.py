@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import os
+import tempfile
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -10,14 +11,16 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
-from catdog_helpers import CatdogError, n_cpus
+from catdog_helpers import CatdogError, n_cpus, plots
 from catdog_helpers.data import load_photo
+from catdog_helpers.explain import grad_cam
 from catdog_helpers.features import feature_extractor
 from catdog_helpers.files.images import SUFFIXES
 from catdog_helpers.files.paths import printable, reason
 from catdog_helpers.models import check_head
 from catdog_helpers.quiet_tensorflow import keras
 from catdog_helpers.results import identity, load_model, read_class_names
+from catdog_helpers.scoring import describe
 
 ONLY_DRAWINGS = (
     "this model has only seen drawings, so how sure it is of a photo means nothing; take the model "
@@ -190,3 +193,66 @@ def predict_images(classifier, images, extract=None):
     if not np.isfinite(logits).all():
         raise CatdogError(f"the predictions of '{model.name}' are not numbers: train it again")
     return softmax(logits.astype("float64"), axis=1)
+
+
+def upload_button(classifier):
+    """Show a button in JupyterLab that takes a photo, and above it what the model says of it.
+
+    The answer is an output of its own, so a page made of the notebook shows the last one.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    """
+    # Slow to import, and of no use outside a notebook.
+    from IPython.display import display
+    from ipywidgets import FileUpload
+
+    answer = display({"text/plain": "No photo yet."}, raw=True, display_id=True)
+
+    def show(change):
+        (photo,) = change["new"]
+        try:
+            answer.update(answer_figure(classifier, photo["name"], bytes(photo["content"])))
+        except CatdogError as error:
+            answer.update({"text/plain": str(error)}, raw=True)
+
+    button = FileUpload(accept="image/*", description="Your photo")
+    button.observe(show, "value")
+    display(button)
+
+
+def answer_figure(classifier, name, content):
+    """Draw a photo, with what a model says of it, and where the model looked.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    name : str
+        Of the file, for messages.
+    content : bytes
+
+    Returns
+    -------
+    plots.DescribedFigure
+
+    Raises
+    ------
+    CatdogError
+        If the photo cannot be decoded, or the model has no convolution.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "photo")
+        path.write_bytes(content)
+        try:
+            image = load_photo(path, classifier.image_size)
+        except CatdogError as error:  # not where the upload lay
+            raise CatdogError(str(error).replace(printable(path), printable(name))) from error
+    sentence = describe(predict_images(classifier, image)[0], classifier.class_names)
+    return plots.heat_overlays(
+        [image[0], image[0]],
+        [None, grad_cam(classifier.model, image)[0]],
+        [sentence, "where it looked"],
+        columns=2,
+        description=f"{printable(name)}: {sentence}. Beside it, where the model looked.",
+    )

@@ -256,20 +256,30 @@ def _draw_reliability(ax, table):
 def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, description):
     """Show images in pale gray with a map of heat over each, from yellow to dark red.
 
+    An image whose map is None stays in color.
+
     Parameters
     ----------
     images : sequence of arrays, shape (height, width, 3), values 0..255
-    maps : sequence of float arrays, shape (height, width), values 0..1
+    maps : sequence of float arrays, shape (height, width), values 0..1, or None
         For example from `explain.grad_cam`; where it is 0 the image shows through.
     titles, columns, colors : see `image_grid`
     """
-    pale = [np.asarray(image) @ _LUMINANCE * _PALE + 255 * (1 - _PALE) for image in images]
-    gray = [np.repeat(image[..., np.newaxis], 3, axis=-1) for image in pale]
+    shown = [
+        np.asarray(image) if heat is None else _pale_gray(image)
+        for image, heat in zip(images, maps, strict=True)
+    ]
     options = {"columns": columns, "colors": colors, "description": description}
-    figure = image_grid(gray, titles, **options)
+    figure = image_grid(shown, titles, **options)
     for ax, heat in zip(figure.axes, maps, strict=False):
-        ax.imshow(heat, cmap="YlOrRd", vmin=0, vmax=1, alpha=0.85 * np.clip(heat, 0, 1))
+        if heat is not None:
+            ax.imshow(heat, cmap="YlOrRd", vmin=0, vmax=1, alpha=0.85 * np.clip(heat, 0, 1))
     return figure
+
+
+def _pale_gray(image):
+    pale = np.asarray(image) @ _LUMINANCE * _PALE + 255 * (1 - _PALE)
+    return np.repeat(pale[..., np.newaxis], 3, axis=-1)
 
 
 @mpl.rc_context(STYLE)

@@ -339,3 +339,14 @@ def test_pretrain_never_takes_an_empty_name_for_the_weights_of_the_package(monke
     monkeypatch.setattr(pretraining, "pretrain", lambda *_, **__: pytest.fail("trained"))
     assert command_line.main(["pretrain", "--to", ""]) == 1
     assert "end it in .weights.h5" in capsys.readouterr().err
+
+
+def test_export_writes_a_file_for_litert_once(photos, capsys):
+    path = save_three_classes(photos / "colors.keras")
+    command = ["export", "--model", str(path), "colors.tflite"]
+    assert command_line.main(command) == 0
+    assert " MB in colors.tflite; logits as Keras gives them" in capsys.readouterr().out
+    with zipfile.ZipFile("colors.tflite") as archive:
+        assert archive.read("labels.txt").decode().splitlines()[0] == "<b>red</b>"
+    assert command_line.main(command) == 1
+    assert capsys.readouterr().err == "colors.tflite exists already; give another name\n"

@@ -1,5 +1,6 @@
 """Photos of one's own: which files a name stands for, and predictions in chunks."""
 
+import io
 import os
 
 import keras
@@ -10,7 +11,7 @@ from PIL import Image
 
 from catdog_helpers import CatdogError
 from catdog_helpers import photos as photos_module
-from catdog_helpers.photos import Classifier, find_photos, predict_photos
+from catdog_helpers.photos import Classifier, answer_figure, find_photos, predict_photos
 
 
 @pytest.fixture
@@ -96,3 +97,50 @@ def test_predictions_that_are_not_numbers_are_an_error(tmp_path):
     Image.new("RGB", (40, 30)).save(tmp_path / "pet.png")
     with pytest.raises(CatdogError, match="not numbers"):
         list(predict_photos(classifier, [tmp_path / "pet.png"]))
+
+
+def looking_classifier():
+    front = [keras.Input((32, 32, 3)), layers.Rescaling(1 / 255), layers.Conv2D(2, 3)]
+    model = keras.Sequential([*front, layers.GlobalAveragePooling2D(), layers.Dense(2)])
+    return Classifier(model, ("<b>", "$x$"), False)
+
+
+def png(color="red"):
+    content = io.BytesIO()
+    Image.new("RGB", (40, 30), color).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_an_answer_shows_the_photo_and_where_the_model_looked():
+    figure = answer_figure(looking_classifier(), "my\ncat.png", png())
+    assert figure.description.startswith("my\\ncat.png: ") and "%" in figure.description
+    photo, looked = figure.axes
+    assert photo.images[0].get_array()[0, 0].tolist() == [255, 0, 0] and len(photo.images) == 1
+    assert len(looked.images) == 2
+    assert photo.get_title() in figure.description
+    with pytest.raises(CatdogError, match=r"^cat\.png cannot be decoded: unknown"):
+        answer_figure(looking_classifier(), "cat.png", b"no image at all")
+
+
+def test_the_button_shows_the_last_answer_or_why_there_is_none(monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, answer, raw=False):
+            shown.append(answer)
+
+    def display(output, **options):
+        shown.append(output)
+        return Handle() if options else None
+
+    monkeypatch.setattr("IPython.display.display", display)
+    photos_module.upload_button(looking_classifier())
+    first, button = shown
+    assert first == {"text/plain": "No photo yet."}
+    for content in (png(), b"broken"):
+        button.notify_change(
+            {"name": "value", "type": "change", "new": ({"name": "a.png", "content": content},)}
+        )
+    figure, text = shown[2:]
+    assert figure.description.startswith("a.png: ")
+    assert text["text/plain"].startswith("a.png cannot be decoded")

@@ -74,6 +74,11 @@ def tags(cell):
     return cell.metadata.get("tags", [])
 
 
+def is_widget(output):
+    """Whether an output is a widget, which lives only as long as its kernel."""
+    return any("widget" in kind for kind in output.get("data", {}))
+
+
 def read_chapters(folder, only=None):
     """Read the notebooks of a folder in the order of their names.
 

@@ -24,7 +24,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 
 from catdog_helpers import CatdogError, plots
 from catdog_helpers.files.paths import atomic, reason
-from catdog_helpers.series.chapters import tags
+from catdog_helpers.series.chapters import is_widget, tags
 from catdog_helpers.series.glossary import anchor, glossary, prose
 from catdog_helpers.series.pdf import print_pdfs
 
@@ -176,7 +176,7 @@ def _page_notebook(notebook):
 
 def _without_widget(output):
     """Return an output, or a remark in place of a widget."""
-    if any("widget" in kind for kind in output.get("data", {})):
+    if is_widget(output):
         return new_output("stream", text="(interactive: run the notebook to see it)\n")
     return output
 

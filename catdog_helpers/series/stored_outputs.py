@@ -6,7 +6,7 @@ import shutil
 import nbformat
 
 from catdog_helpers.files.paths import atomic
-from catdog_helpers.series.chapters import read_notebook
+from catdog_helpers.series.chapters import is_widget, read_notebook
 from catdog_helpers.series.execution import TIMEOUT, executed_copy, run_series
 
 METADATA = {
@@ -38,7 +38,9 @@ def update(chapters, root, timeout=TIMEOUT):
             kept = {key: value for key, value in cell.metadata.items() if key == "tags"}
             cell.metadata = nbformat.from_dict(kept)
             if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = done.outputs, done.execution_count
+                # A widget lives in its kernel: opened later, it would be an error.
+                cell.outputs = [output for output in done.outputs if not is_widget(output)]
+                cell.execution_count = done.execution_count
                 cell.metadata["source_hash"] = source_hash(cell.source)
         with atomic(chapter.path) as new, open(new, "w", encoding="utf-8", newline="\n") as file:
             nbformat.write(notebook, file)
