@@ -32,9 +32,9 @@ TITLE = "What does the model see?"
 _SHOWN_SIDE = 480  # pixels of the longer side of a photo on the page
 _SHOWN_CLASSES = 3
 _LOOKED = "Where the model looked, most in red"
-# Gradio looks once a minute for uploads that are older than this. The same photo from two people
-# is one file there, so none is removed at once.
-_KEPT_SECONDS = 300
+# Every so many seconds, uploads older than so many are removed. The same photo from two people is
+# one file, so none is removed at once.
+_REMOVAL = (60, 300)
 # As `plots.heat_overlays` draws.
 _LUMINANCE, _PALE = (0.299, 0.587, 0.114), 0.7
 # The browser itself then fetches nothing from another host, whatever stands on the page.
@@ -256,8 +256,7 @@ def _reachable(address):
 def _page(gradio, classifier, max_megabytes):
     """Lay out the page: what it is, the place for photos, the answers."""
     answers = Answers(classifier)
-    cache = (60, _KEPT_SECONDS)
-    with gradio.Blocks(title=TITLE, analytics_enabled=False, delete_cache=cache) as page:
+    with gradio.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_REMOVAL) as page:
         gradio.HTML(introduction(classifier, max_megabytes), elem_id="introduction")
         photos = gradio.File(file_count="multiple", label="Photos", height=150, elem_id="photos")
         answered = gradio.HTML(elem_id="answers")
