@@ -15,6 +15,7 @@ from catdog_helpers.files.checks import check
 from catdog_helpers.files.decisions import apply_decisions
 from catdog_helpers.files.download import fetch
 from catdog_helpers.files.images import PHOTO_FORMATS, read_image
+from catdog_helpers.files.layouts import _FEWEST as FEWEST
 from catdog_helpers.files.layouts import (
     CLASS_NAMES,
     SPLIT_NAMES,
@@ -198,8 +199,12 @@ def _split(name, images, bad, class_names):
     skipped = tuple(bad[key] for key, _ in mine if key in bad)
     labels = np.array([image.label for image in good], dtype="int32")
     split = Split(name, tuple(image.path for image in good), labels, class_names, skipped)
-    if 0 in split.counts().values():
-        raise CatdogError(f"without the bad files {name} has only {split.counts()}")
+    fewest, counts = FEWEST[name], split.counts()
+    if min(counts.values()) < fewest:
+        raise CatdogError(
+            f"without the files left out, {name} has only {counts}: it needs {fewest} of each "
+            "class, so add images"
+        )
     return split
 
 

@@ -229,6 +229,16 @@ def test_a_class_that_has_only_bad_files_cannot_be_skipped(tree):
         data.load_splits(tree, skip=True)
 
 
+def test_skipping_leaves_two_training_images_of_each_class_or_is_refused(tree):
+    for i in range(8):
+        trees.put(tree / "train" / "cats" / f"cat.t{i}.jpg", b"")
+    train, *_ = data.load_splits(tree, skip=True)
+    assert train.counts() == {"cats": 2, "dogs": 10}
+    trees.put(tree / "train" / "cats" / "cat.t8.jpg", b"")
+    with pytest.raises(CatdogError, match=r"train has only .*'cats': 1.*: it needs 2 of each"):
+        data.load_splits(tree, skip=True)
+
+
 def test_copies_in_two_splits_are_told(tree, capsys):
     for name in ("train/cats/x.jpg", "validation/cats/x.jpg"):
         trees.put(tree / name, trees.GOOD)
