@@ -10,17 +10,10 @@ import psutil
 from catdog_helpers import CatdogError
 from catdog_helpers.files.paths import printable
 
-if os.name == "nt":
-    import msvcrt
-
-    def _lock(file):
-        os.lseek(file.fileno(), 2**30, os.SEEK_SET)  # behind the text, which others still read
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-else:
+try:
     import fcntl
-
-    def _lock(file):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except ModuleNotFoundError:  # Windows
+    import msvcrt
 
 
 @contextlib.contextmanager
@@ -62,6 +55,34 @@ def owned(folder, wait=0):
             yield
         finally:
             file.truncate(0)
+            _unlock(file)
+
+
+def _lock_file(file):
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock_byte(file):
+    # On Windows nobody else reads what is locked, so it is a byte far behind the text.
+    os.lseek(file.fileno(), 2**30, os.SEEK_SET)
+    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+
+def _unlock_byte(file):
+    # Windows frees what a closed file had locked, but not always at once.
+    with contextlib.suppress(OSError):  # a file system without locks
+        os.lseek(file.fileno(), 2**30, os.SEEK_SET)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+
+def _leave_to_close(file):
+    """Do nothing: closing the file unlocks it, once forked workers have closed theirs too."""
+
+
+if os.name == "nt":
+    _lock, _unlock = _lock_byte, _unlock_byte
+else:
+    _lock, _unlock = _lock_file, _leave_to_close
 
 
 def _is_locked(file):

@@ -1,4 +1,5 @@
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -7,6 +8,12 @@ import pytest
 
 from catdog_helpers import CatdogError
 from catdog_helpers.files import locks
+
+try:
+    import fcntl
+except ModuleNotFoundError:
+    fcntl = None
+linux = pytest.mark.skipif(not hasattr(fcntl, "F_OFD_SETLK"), reason="needs locks as of Linux")
 
 OWN = """
 import pathlib, subprocess, sys, time
@@ -70,3 +77,58 @@ def test_without_a_folder_or_locks_everybody_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "_lock", fail)
     with locks.owned(tmp_path):
         pass
+
+
+class WindowsLocks:
+    """Stands for msvcrt: locks of bytes, which also two files of one process hold apart."""
+
+    LK_UNLCK, LK_NBLCK = 0, 2
+
+    @staticmethod
+    def locking(descriptor, mode, n_bytes):
+        start = os.lseek(descriptor, 0, os.SEEK_CUR)
+        kind = fcntl.F_UNLCK if mode == WindowsLocks.LK_UNLCK else fcntl.F_WRLCK
+        region = struct.pack("hhqqi4x", kind, os.SEEK_SET, start, n_bytes, 0)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, region)
+        except BlockingIOError:
+            raise PermissionError(13, "Permission denied") from None  # as msvcrt does
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    monkeypatch.setattr(locks, "msvcrt", WindowsLocks, raising=False)
+    monkeypatch.setattr(locks, "_lock", locks._lock_byte)
+    monkeypatch.setattr(locks, "_unlock", locks._unlock_byte)
+
+
+@linux
+def test_on_windows_a_byte_behind_the_text_is_locked(tmp_path, windows):
+    name = tmp_path / ".owner"
+    with name.open("a+") as other:
+        locks._lock(other)
+        assert os.lseek(other.fileno(), 0, os.SEEK_CUR) > 10_000
+        other.write("123 on another computer")
+        other.flush()
+        with pytest.raises(CatdogError, match="in use by process 123 on another computer"):
+            locks.owned(tmp_path, wait=0.2).__enter__()
+        locks._unlock(other)
+        with locks.owned(tmp_path), locks.owned(tmp_path):
+            assert name.read_text() == locks._name(os.getpid())
+        with locks.owned(tmp_path):
+            pass
+    assert name.read_text() == ""
+
+
+@linux
+def test_on_windows_the_byte_is_unlocked_before_the_file_is_closed(tmp_path, windows, monkeypatch):
+    modes, locking = [], WindowsLocks.locking
+
+    def note(descriptor, mode, n_bytes):
+        modes.append(mode)
+        locking(descriptor, mode, n_bytes)
+
+    monkeypatch.setattr(WindowsLocks, "locking", note)
+    with locks.owned(tmp_path):
+        assert modes == [WindowsLocks.LK_NBLCK]
+    assert modes == [WindowsLocks.LK_NBLCK, WindowsLocks.LK_UNLCK]
