@@ -207,7 +207,7 @@ def test_images_with_a_damaged_exif_block_are_decoded_without_a_warning(tmp_path
         changed = content[:position] + b"\xff" + content[position + 1 :]
         damaged.append(trees.put(tree / f"cat.{position}.jpg", changed))
     with (
-        pytest.warns(UserWarning, match="Tag data larger than file"),
+        pytest.warns(UserWarning),  # each version of Pillow has its own text
         Image.open(damaged[14]) as image,
     ):
         image.getexif()
