@@ -295,12 +295,15 @@ def test_the_command_serves_this_machine_only_until_it_is_interrupted(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        line = process.stdout.readline()
-        assert re.fullmatch(r"the page is at http://127\.0\.0\.1:\d+/ until .* Ctrl-C\n", line)
-        listening = psutil.Process(process.pid).net_connections()
-        assert {each.laddr.ip for each in listening if each.status == "LISTEN"} == {"127.0.0.1"}
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=60) == ("", "")
+        try:
+            line = process.stdout.readline()
+            assert re.fullmatch(r"the page is at http://127\.0\.0\.1:\d+/ until .* Ctrl-C\n", line)
+            listening = psutil.Process(process.pid).net_connections()
+            assert {each.laddr.ip for each in listening if each.status == "LISTEN"} == {"127.0.0.1"}
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=60) == ("", "")
+        finally:
+            process.kill()
     assert process.returncode == 0
     left = {path.relative_to(tmp_path).parts[0] for path in tmp_path.iterdir()}
     assert left == {"colors.keras", "home"}
