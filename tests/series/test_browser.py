@@ -14,6 +14,7 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
+import trees
 from nbformat.v4 import new_code_cell, new_notebook
 
 from catdog_helpers.series import handouts
@@ -35,6 +36,15 @@ ELSEWHERE = re.compile(r"^(?!file:|data:|https?://(localhost|127\.0\.0\.1)[:/])"
 TIMEOUT, RUN_TIMEOUT = 120, 600
 expect.set_options(timeout=TIMEOUT * 1000)
 PROGRESS_BAR = "from tqdm.auto import tqdm\n\nfor _ in tqdm(range(3)):\n    pass"
+BUTTON = """
+import keras
+from keras import layers
+from catdog_helpers import photos
+
+maps = [keras.Input((32, 32, 3)), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D()]
+model = keras.Sequential([*maps, layers.Dense(2)])
+photos.upload_button(photos.Classifier(model, ("cats", "dogs"), False))
+"""
 TROUBLE = (
     '.jp-OutputArea-output:is([data-mime-type$=".error"], [data-mime-type$=".stderr"]), '
     '.jp-OutputArea-output:has-text("Error displaying widget")'
@@ -77,8 +87,9 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home") / "project"
     shutil.copytree(PROJECT / "notebooks", folder / "notebooks")
     shutil.copy(PROJECT / "runall.py", folder)
-    scratch = new_notebook(cells=[new_code_cell(PROGRESS_BAR)], metadata=METADATA)
-    nbformat.write(scratch, folder / "notebooks" / "scratch.ipynb")
+    for name, source in (("scratch", PROGRESS_BAR), ("button", BUTTON)):
+        notebook = new_notebook(cells=[new_code_cell(source)], metadata=METADATA)
+        nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
     return folder
 
 
@@ -189,6 +200,26 @@ def test_jupyterlab_shows_a_progress_bar_as_a_widget(browser, lab, project, tmp_
     run_all(page, project / "notebooks" / "scratch.ipynb", 1)
     expect(page.locator(".jupyter-widgets .progress-bar")).to_be_visible()
     page.screenshot(path=tmp_path / "lab_widget.png")
+
+
+def test_jupyterlab_takes_a_photo_and_keeps_the_answer(browser, lab, project, tmp_path):
+    page = open_page(browser, 1280, [])
+    page.goto(lab("notebooks/button.ipynb"))
+    expect(page.locator(".jp-Toolbar-kernelName")).to_have_text("Python 3 (ipykernel)")
+    path = project / "notebooks" / "button.ipynb"
+    run_all(page, path, 1)
+    expect(page.get_by_text("No photo yet.")).to_be_visible()
+    trees.saved(tmp_path / "cat.png", trees.image(90), "PNG")
+    for name, answer in (("cat.png", "cat.png: "), (path.name, "cannot be decoded")):
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Your photo").click()
+        chooser.value.set_files(tmp_path / name if name == "cat.png" else path)
+        shown = page.locator(f'img[alt^="{answer}"]').or_(page.get_by_text(answer))
+        expect(shown.first).to_be_visible()
+        choose(page, "File", "Save Notebook")
+        expect(page.locator(".jp-mod-current.jp-mod-dirty")).to_have_count(0)
+        assert answer in path.read_text(encoding="utf-8")
+    page.screenshot(path=tmp_path / "lab_button.png")
 
 
 # Handouts.
