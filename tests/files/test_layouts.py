@@ -87,7 +87,7 @@ def test_one_level_too_high_or_too_deep(make, given, meant, tmp_path):
 
 
 def test_a_folder_without_layout_is_described(tmp_path):
-    root = tmp_path / "t"
+    root = tmp_path / "a" / "b" / "t"  # parents are looked at too: not those of other tests
     trees.put(root / "cats" / "a.jpg")
     trees.put(root / "loose.jpg")
     trees.put(root / "train.zip", b"PK")
