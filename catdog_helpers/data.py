@@ -15,9 +15,9 @@ from catdog_helpers.files.checks import check
 from catdog_helpers.files.decisions import apply_decisions
 from catdog_helpers.files.download import fetch
 from catdog_helpers.files.images import PHOTO_FORMATS, read_image
-from catdog_helpers.files.layouts import _FEWEST as FEWEST
 from catdog_helpers.files.layouts import (
     CLASS_NAMES,
+    FEWEST,
     SPLIT_NAMES,
     Problem,
     find_layout,

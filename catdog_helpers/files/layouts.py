@@ -43,7 +43,7 @@ _IN_TURN = ("test", *["validation"] * 4)
 _BY_NUMBER = ("test", "validation", *["train"] * 4, "validation", *["train"] * 3)
 _BY_NUMBER_WITHOUT_TEST = ("train", *_BY_NUMBER[1:])
 # Of each class: one image can be scored, but half a training set, as in chapter 5, needs two.
-_FEWEST = {"train": 2, "validation": 1, "test": 1}
+FEWEST = {"train": 2, "validation": 1, "test": 1}
 _EXTREME_RATIO = 4  # always predicting the larger class would be correct in 80 %
 # What operating systems, network drives and Jupyter leave in folders of images.
 _JUNK = re.compile(
@@ -402,7 +402,7 @@ class _Listing:
         numbers = [number_in(p.name) for p in paths] if by_number else range(len(paths))
         splits = [rule[number % len(rule)] for number in numbers]
         self.images += map(ImageFile, paths, splits, [label] * len(paths))
-        few = [each for each in SPLIT_NAMES if each in rule and splits.count(each) < _FEWEST[each]]
+        few = [each for each in SPLIT_NAMES if each in rule and splits.count(each) < FEWEST[each]]
         if not paths:
             self.report("error", folder, "has no images")
         elif few:
