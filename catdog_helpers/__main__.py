@@ -203,13 +203,21 @@ def _demo(options):
 
 
 def _export(options):
+    from catdog_helpers.data import load_images, splits_of
     from catdog_helpers.features import export
     from catdog_helpers.photos import load_classifier
+    from catdog_helpers.results import open_run
 
     classifier = load_classifier(options.model)
-    difference = export(classifier.model, options.file, classifier.class_names)
-    size = Path(options.file).stat().st_size
-    print(f"{size / 1e6:.2f} MB in {options.file}; logits as Keras gives them, to {difference:.0e}")
+    images, compared = None, "8 random images"
+    with contextlib.suppress(CatdogError):  # a model that lies elsewhere has no test images
+        test = splits_of(open_run(Path(options.model).expanduser().resolve().parent.parent))[2]
+        images = load_images(test, classifier.image_size)
+        compared = f"the {len(images)} test images of its run"
+    difference = export(classifier.model, options.file, classifier.class_names, images)
+    megabytes = Path(options.file).stat().st_size / 1e6
+    print(f"{megabytes:.2f} MB in {options.file}")
+    print(f"largest difference of a logit from Keras, on {compared}: {difference:.0e}")
     return 0
 
 

@@ -102,7 +102,7 @@ def _as_litert(model):
     return converter.convert()
 
 
-def export(model, path, class_names):
+def export(model, path, class_names, images=None):
     """Write a model for LiteRT, complete or not at all, with the names of its classes inside.
 
     They are in ``labels.txt``, a line each, in a zip archive at the end of the file, as LiteRT's
@@ -114,11 +114,13 @@ def export(model, path, class_names):
         Ends in logits.
     path : path-like
     class_names : sequence of str
+    images : uint8 array, shape (n, height, width, 3), optional
+        To compare with Keras on; eight images of random pixels where left out.
 
     Returns
     -------
     float
-        The largest difference of a logit from Keras, on eight images of random pixels.
+        The largest difference of a logit from Keras on these images.
 
     Raises
     ------
@@ -129,7 +131,8 @@ def export(model, path, class_names):
     path = Path(path)
     if path.exists():
         raise CatdogError(f"{printable(path)} exists already; give another name")
-    images = np.random.default_rng(0).integers(0, 256, (8, *model.input_shape[1:]), "uint8")
+    if images is None:
+        images = np.random.default_rng(0).integers(0, 256, (8, *model.input_shape[1:]), "uint8")
     content = _as_litert(model)
     logits = _litert_extractor(content)(images)
     difference = float(np.abs(logits - model.predict(images, verbose=0)).max())
