@@ -171,6 +171,37 @@ def extract_features_of_files(split, weights, image_size=IMAGE_SIZE, *, chunk_si
     return np.concatenate(list(map(extract, split.chunks(chunk_size))))
 
 
+def mirrored_features(model, split, image_size, chunk_size=500):
+    """Extract the features of a split's images, averaged with those of their mirror images.
+
+    The memory holds the pixels of one chunk.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From images to features.
+    split : data.Split, length n
+    image_size : int
+        Side of the images that the model takes, in pixels.
+    chunk_size : int
+        In images.
+
+    Returns
+    -------
+    float32 array, shape (n, features)
+
+    Raises
+    ------
+    CatdogError
+        If a file cannot be decoded.
+    """
+    extract, averaged = feature_extractor(model), []
+    for chunk in split.chunks(chunk_size):
+        images = load_images(chunk, image_size)
+        averaged.append((extract(images) + extract(images[:, :, ::-1])) / 2)
+    return np.concatenate(averaged)
+
+
 def _pooled_features(split, weights, image_size):  # of the module, since workers import it
     return _pooled_extractor(weights, image_size)(load_images(split, image_size))
 

@@ -115,3 +115,12 @@ def test_an_exported_model_predicts_as_keras_does_and_names_its_classes(tmp_path
     with pytest.raises(CatdogError, match=r"m\.tflite exists already"):
         features.export(model, path, ("fox", "owl", "<b>"))
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["m.tflite"]
+
+
+def test_features_of_both_mirror_images_are_averaged_whatever_the_chunks(tmp_path):
+    split = data.load_splits(trees.official(tmp_path / "t", n=5))[0]
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), layers.Conv2D(2, 3), layers.Flatten()])
+    averaged = features.mirrored_features(model, split, SIZE, chunk_size=4)
+    images = data.load_images(split, SIZE).astype("float32")
+    both = [model.predict(each, verbose=0) for each in (images, images[:, :, ::-1])]
+    np.testing.assert_allclose(averaged, np.mean(both, axis=0), rtol=1e-4, atol=1e-2)
