@@ -25,6 +25,7 @@ from catdog_helpers.explain import grad_cam
 from catdog_helpers.files.images import PHOTO_FORMATS, read_image
 from catdog_helpers.files.paths import printable, reason
 from catdog_helpers.photos import ONLY_DRAWINGS, predict_images
+from catdog_helpers.plots import pale_gray
 from catdog_helpers.scoring import describe
 
 MAX_PHOTOS = 20  # at once
@@ -35,8 +36,6 @@ _LOOKED = "Where the model looked, most in red"
 # Every so many seconds, uploads older than so many are removed. The same photo from two people is
 # one file, so none is removed at once.
 _REMOVAL = (60, 300)
-# As `plots.heat_overlays` draws.
-_LUMINANCE, _PALE = (0.299, 0.587, 0.114), 0.7
 # The browser itself then fetches nothing from another host, whatever stands on the page.
 _POLICY = b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 # What Gradio, and the library of Hugging Face that comes with it, read when they are imported. It
@@ -141,12 +140,14 @@ def _article(name, shown, heat, probabilities, class_names):
 
 
 def _overlay(photo, heat):
-    """Lay a map of heat, shape (height, width), 0..1, over a pale gray photo of any size."""
+    """Lay a map of heat, shape (height, width), 0..1, over a photo of any size.
+
+    It looks as `plots.heat_overlays` draws it, but without a figure, which takes long.
+    """
     heat = Image.fromarray(heat).resize(photo.size, Image.Resampling.BILINEAR)
     heat = np.clip(np.asarray(heat), 0, 1)[..., np.newaxis]
-    pale = np.asarray(photo) @ _LUMINANCE * _PALE + 255 * (1 - _PALE)
     color = 255 * mpl.colormaps["YlOrRd"](heat[..., 0])[..., :3]
-    mixed = pale[..., np.newaxis] * (1 - 0.85 * heat) + color * 0.85 * heat
+    mixed = pale_gray(photo) * (1 - 0.85 * heat) + color * 0.85 * heat
     return Image.fromarray(mixed.astype("uint8"))
 
 

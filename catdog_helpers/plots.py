@@ -266,7 +266,7 @@ def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, descript
     titles, columns, colors : see `image_grid`
     """
     shown = [
-        np.asarray(image) if heat is None else _pale_gray(image)
+        np.asarray(image) if heat is None else pale_gray(image)
         for image, heat in zip(images, maps, strict=True)
     ]
     options = {"columns": columns, "colors": colors, "description": description}
@@ -277,7 +277,8 @@ def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, descript
     return figure
 
 
-def _pale_gray(image):
+def pale_gray(image):
+    """Return an image, shape (height, width, 3), 0..255, in the pale gray that heat is laid over."""
     pale = np.asarray(image) @ _LUMINANCE * _PALE + 255 * (1 - _PALE)
     return np.repeat(pale[..., np.newaxis], 3, axis=-1)
 
