@@ -278,7 +278,7 @@ def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, descript
 
 
 def pale_gray(image):
-    """Return an image, shape (height, width, 3), 0..255, in the pale gray that heat is laid over."""
+    """Return an image, (height, width, 3), 0..255, in the pale gray that heat is laid over."""
     pale = np.asarray(image) @ _LUMINANCE * _PALE + 255 * (1 - _PALE)
     return np.repeat(pale[..., np.newaxis], 3, axis=-1)
 
