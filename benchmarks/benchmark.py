@@ -297,8 +297,8 @@ def _checked(options):
     if options.weights != "imagenet" and not Path(options.weights).is_file():
         raise ValueError(f"no weights file at {options.weights}; give its path, or imagenet")
     root, layout = find_layout(options.photos)
-    if layout != "official":
-        raise ValueError(f"{options.photos} has the {layout} layout; give the official one")
+    if layout.name != "official":
+        raise ValueError(f"{options.photos} has the {layout.name} layout; give the official one")
     return stages, Job(root.resolve(), options.weights)
 
 
