@@ -9,7 +9,6 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
 
 from catdog_helpers import CatdogError, n_cpus, plots
 from catdog_helpers.data import load_photo
@@ -20,7 +19,7 @@ from catdog_helpers.files.paths import printable, reason
 from catdog_helpers.models import check_head
 from catdog_helpers.quiet_tensorflow import keras
 from catdog_helpers.results import identity, load_model, read_class_names
-from catdog_helpers.scoring import describe
+from catdog_helpers.scoring import describe, logits_to_probabilities
 
 ONLY_DRAWINGS = (
     "this model has only seen drawings, so how sure it is of a photo means nothing; take the model "
@@ -190,9 +189,7 @@ def predict_images(classifier, images, extract=None):
     model, inputs = classifier.model, images.astype("float32")
     # Called without a graph, which takes longer to trace than a few images to predict.
     logits = extract(inputs) if extract else model(inputs, training=False).numpy()
-    if not np.isfinite(logits).all():
-        raise CatdogError(f"the predictions of '{model.name}' are not numbers: train it again")
-    return softmax(logits.astype("float64"), axis=1)
+    return logits_to_probabilities(logits, model.name)
 
 
 def upload_button(classifier):

@@ -83,8 +83,19 @@ def predict_probabilities(model, images, batch_size=8):
     """
     check_head(model)
     logits = model.predict(batch_arrays(np.asarray(images), batch_size), verbose=0)
+    return logits_to_probabilities(logits, model.name)
+
+
+def logits_to_probabilities(logits, model_name):
+    """Return the probabilities, float64 (n, classes), of logits, float (n, classes).
+
+    Raises
+    ------
+    CatdogError
+        If a logit is not a number.
+    """
     if not np.isfinite(logits).all():
-        raise CatdogError(f"the predictions of '{model.name}' are not numbers: train it again")
+        raise CatdogError(f"the predictions of '{model_name}' are not numbers: train it again")
     return softmax(logits.astype("float64"), axis=1)
 
 

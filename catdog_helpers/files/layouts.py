@@ -398,7 +398,7 @@ class _Listing:
 
     def add_images(self, folder, paths, label, rule):
         """Deal the images of one class, sorted by name, out to the splits."""
-        by_number = len(rule) == len(_BY_NUMBER)
+        by_number = rule in (_BY_NUMBER, _BY_NUMBER_WITHOUT_TEST)
         numbers = [number_in(p.name) for p in paths] if by_number else range(len(paths))
         splits = [rule[number % len(rule)] for number in numbers]
         self.images += map(ImageFile, paths, splits, [label] * len(paths))
@@ -409,7 +409,8 @@ class _Listing:
             total = count_text(len(paths), self.layout.class_names[label])
             text = f"has {total}, too few for {' and '.join(few)}"
             if by_number:
-                text += " (by the numbers in their names: 0 at the end is for the test, 1 and 6 are"
+                zero = "0 at the end is for the test, " if "test" in rule else ""
+                text += f" (by the numbers in their names: {zero}1 and 6 are"
                 text += " for validation, all others for training)"
             self.report("error", folder, text)
 

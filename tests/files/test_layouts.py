@@ -394,6 +394,14 @@ def test_a_class_with_one_image_is_named(tmp_path):
     assert error.startswith("owl has 1 of owl, too few for train and validation (by the numbers")
 
 
+def test_where_a_folder_holds_the_test_no_number_is_said_to_be_for_it(tmp_path):
+    for split in ("train", "test"):
+        plain(tmp_path / "t" / split, "owl", "fox", n=1)
+    lines = problems(tmp_path / "t", "error")
+    assert len(lines) == 2
+    assert all("(by the numbers in their names: 1 and 6 are for validation" in x for x in lines)
+
+
 def test_two_folders_for_one_class_or_split_are_named(tmp_path):
     root = plain(tmp_path / "t", "owl", "fox", "Fox")
     if len(list(root.iterdir())) == 2:
