@@ -1,4 +1,4 @@
-"""The command line: check images, draw data sets, classify photos, export or pre-train a model."""
+"""The command line: check images and machines, draw data sets, classify photos, export a model."""
 
 import argparse
 import contextlib
@@ -85,6 +85,24 @@ def _parser():
     command.add_argument("--model", metavar="MODEL.keras", required=True)
     command.add_argument("file", metavar="FILE.tflite")
     command.set_defaults(command=_export)
+
+    command = commands.add_parser(
+        "workbook",
+        help="write a student's folder: chapters to work in, pages, the package",
+        description="Write a folder with all that a student needs: the chapters without their "
+        "solutions, as notebooks and as pages, and the package to install where it is missing.",
+    )
+    command.add_argument("folder", metavar="FOLDER")
+    command.add_argument(
+        "--data", metavar="sample|photos|PATH", help="source of the images, set in chapter 1"
+    )
+    command.add_argument(
+        "--weights", metavar="imagenet|drawn|PATH", help="weights of the backbone, for chapter 5"
+    )
+    command.set_defaults(command=_workbook)
+
+    command = commands.add_parser("doctor", help="say whether this machine is ready for a class")
+    command.set_defaults(command=_doctor)
 
     command = commands.add_parser("pretrain", help="train the drawn backbone anew")
     command.add_argument("--seed", type=int, default=0, metavar="N")
@@ -219,6 +237,43 @@ def _export(options):
     print(f"{megabytes:.2f} MB in {options.file}")
     print(f"largest difference of a logit from Keras, on {compared}: {difference:.0e}")
     return 0
+
+
+def _workbook(options):
+    from catdog_helpers.series.chapters import read_chapters, read_notebook
+    from catdog_helpers.series.handouts import write_workbook
+
+    folder = Path(options.folder).expanduser().resolve()
+    values = {}
+    for name, value in (("DATA", options.data), ("WEIGHTS", options.weights)):
+        if value is None or value in ("sample", "photos", "imagenet", "drawn"):
+            values |= {name: value} if value else {}
+            continue
+        path = Path(value).expanduser()
+        if not path.exists():
+            raise CatdogError(f"no file or folder {path} for --{name.lower()}")
+        # A folder on a memory stick moves as a whole; an absolute path is meant as it is.
+        values[name] = (
+            path if path.is_absolute() else Path(os.path.relpath(path, folder))
+        ).as_posix()
+    project = Path(__file__).parents[1]
+    chapters = read_chapters(project / "notebooks")
+    notebooks = {each.path.stem: read_notebook(each.path) for each in chapters}
+    remark = write_workbook(folder, notebooks, values)
+    print(f"the student's folder is {folder}" + (f" ({remark})" if remark else ""))
+    return 0
+
+
+def _doctor(options):
+    from catdog_helpers.files.paths import counted
+    from catdog_helpers.machine import examine
+
+    conditions = examine()
+    for each in conditions:
+        print(f"{each.state:5}  {each.name}: {each.text}")
+    n_errors = sum(each.state == "error" for each in conditions)
+    print(f"not ready: {counted(n_errors, 'error')}" if n_errors else "ready for the class")
+    return 1 if n_errors else 0
 
 
 def _pretrain(options):

@@ -1,13 +1,11 @@
 """A source's splits, and arrays and datasets made from them."""
 
-import contextlib
 import zlib
 from dataclasses import dataclass, replace
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from catdog_helpers import CatdogError, n_cpus
 from catdog_helpers.drawing import sample
@@ -24,13 +22,13 @@ from catdog_helpers.files.layouts import (
     list_images,
 )
 from catdog_helpers.files.paths import cache_folder, counted, printable
+from catdog_helpers.machine import free_memory
 from catdog_helpers.quiet_tensorflow import tf
 
 IMAGE_SIZE = 160
 # Decoded images stay in memory while one split takes at most this share of what is free: the
 # other splits, the model and its gradients need room too.
 _MEMORY_SHARE = 0.3
-_CGROUPS, _OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _CHECK = "python -m catdog_helpers check PATH"
 _LISTED = 10  # problems that a chapter shows before it says how many more there are
 
@@ -314,19 +312,3 @@ def _untuned(dataset):
 
 def _bytes_needed(split, image_size):
     return len(split) * image_size * image_size * 3
-
-
-def free_memory():
-    """Return the bytes of memory that are free, within the limit of a container if there is one.
-
-    psutil does not know that limit, and a class's server often gives each student 1 or 2 GB of a
-    large machine. File caches count as free (cgroup v2,
-    https://docs.kernel.org/admin-guide/cgroup-v2.html).
-    """
-    free = psutil.virtual_memory().available
-    with contextlib.suppress(OSError, ValueError):  # another system, or no limit ("max")
-        group = _CGROUPS / _OWN_CGROUP.read_text().strip().rpartition("::/")[2]
-        limit = int((group / "memory.max").read_text())
-        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        free = min(free, limit - int(facts["anon"]))
-    return free

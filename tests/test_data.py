@@ -413,27 +413,6 @@ def test_a_bad_file_ends_the_dataset_with_its_name(splits):
         data.make_dataset(splits[0])
 
 
-# --- Memory
-
-
-def test_free_memory_is_what_the_system_says(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "_OWN_CGROUP", tmp_path / "none")
-    assert 0 < data.free_memory() <= data.psutil.virtual_memory().total
-
-
-@pytest.mark.parametrize(("limit", "free"), [("5000", 3000), ("max", None), ("9" * 20, None)])
-def test_free_memory_keeps_to_the_limit_of_a_container(limit, free, monkeypatch, tmp_path):
-    group = tmp_path / "system.slice" / "a.scope"
-    trees.put(group / "memory.max", limit.encode())
-    trees.put(group / "memory.stat", b"anon 2000\nfile 3000\n")
-    own = trees.put(tmp_path / "own", b"1:name=systemd:/\n0::/system.slice/a.scope\n")
-    monkeypatch.setattr(data, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(data, "_OWN_CGROUP", own)
-    available = data.psutil.virtual_memory()._replace(available=10**9)
-    monkeypatch.setattr(data.psutil, "virtual_memory", lambda: available)
-    assert data.free_memory() == (free or 10**9)
-
-
 # --- Many images
 
 MANY = 25_000  # on 32 x 32 pixels they take 77 MB

@@ -86,6 +86,12 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
     return archive
 
 
+def find_official_archive():
+    """Return where `fetch` would find the official archive without a download; else None."""
+    path = Path(os.environ.get("CATDOG_URL") or cache_folder() / PurePosixPath(OFFICIAL_URL).name)
+    return path if path.is_file() and path.stat().st_size == OFFICIAL_SIZE else None
+
+
 def _recorded_hash(record):
     """Return the hash in a file; None if there is none, as after a full disk or a power cut."""
     try:
@@ -126,11 +132,22 @@ def fetch_weights():
     CatdogError
         If it cannot be had; says how to get on.
     """
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
-    path = home / "models" / PurePosixPath(WEIGHTS_URL).name
+    path = _path_of_weights()
     if not path.exists():
         _download(WEIGHTS_URL, path, find_weights_fault, _GET_ON_WITHOUT_WEIGHTS)
     return path
+
+
+def find_weights():
+    """Return the weights that a run on photos would find without a download; else None."""
+    given = os.environ.get("CATDOG_WEIGHTS")
+    path = Path(given).expanduser() if given else _path_of_weights()
+    return None if find_weights_fault(path) else path
+
+
+def _path_of_weights():
+    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    return home / "models" / PurePosixPath(WEIGHTS_URL).name
 
 
 def find_weights_fault(path):

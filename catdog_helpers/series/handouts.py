@@ -8,7 +8,6 @@ import copy
 import functools
 import hashlib
 import html
-import json
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ from urllib.parse import quote
 import nbformat
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
-from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocessor
+from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 
 from catdog_helpers import CatdogError, plots
@@ -27,6 +26,7 @@ from catdog_helpers.files.paths import atomic, reason
 from catdog_helpers.series.chapters import is_widget, tags
 from catdog_helpers.series.glossary import anchor, glossary, prose
 from catdog_helpers.series.pdf import print_pdfs
+from catdog_helpers.series.students import package_wheel, with_values, working_copy
 
 CHECKSUMS = "handouts.sha256"
 # Columns of the scores as a class reads them.
@@ -45,8 +45,9 @@ def write_handouts(folder, chapters, scores, caption):
 
     The folder gets ``student/`` and ``teacher/``: a page for each chapter, an index and a glossary,
     each as a PDF too where Playwright and a browser are found; for students also the notebooks
-    without solutions. `scores`, a table of text, has a row for each model and columns of
-    `HEADINGS`; `caption` says what it belongs to. Returns why there are no PDFs, or ``""``.
+    without solutions, with the package to install beside them. `scores`, a table of text, has a row
+    for each model and columns of `HEADINGS`; `caption` says what it belongs to. Returns why there
+    are no PDFs, or no package, or ``""``.
 
     Raises
     ------
@@ -62,6 +63,45 @@ def write_handouts(folder, chapters, scores, caption):
             (new / CHECKSUMS).write_bytes(b"\n".join([*_checksums(new).values(), b""]))
     except OSError as error:
         raise CatdogError(f"cannot write the handouts in {folder}: {reason(error)}") from None
+    return remark
+
+
+def write_workbook(folder, chapters, values):
+    """Write the folder of a student, complete or not at all, from chapters as they are stored.
+
+    It gets the same as ``student/`` of `write_handouts`, without PDFs and scores.
+
+    Parameters
+    ----------
+    folder : Path
+    chapters : dict of notebooks by name
+    values : dict
+        Parameters to preset in the notebooks: the images and the weights of the class.
+
+    Returns
+    -------
+    str
+        Why there is no wheel of the package, or ``""``.
+
+    Raises
+    ------
+    CatdogError
+        If the folder exists already or cannot be written.
+    """
+    if folder.exists():
+        raise CatdogError(f"{folder} exists already, and is somebody's work: give another name")
+    for_students = {name: _without_solutions(notebook) for name, notebook in chapters.items()}
+    terms = glossary(for_students)
+    try:
+        with atomic(folder) as new:
+            new.mkdir(parents=True, exist_ok=True)
+            for name, notebook in for_students.items():
+                _write_chapter(new, name, notebook, chapters, terms)
+            _write_glossary(new, terms, chapters)
+            remark = _write_working_copies(new, for_students, values)
+            _write_index(new, "student", chapters, "")
+    except OSError as error:
+        raise CatdogError(f"cannot write {folder}: {reason(error)}") from None
     return remark
 
 
@@ -129,13 +169,32 @@ def _write_versions(folder, chapters, table):
         for name, notebook in own.items():
             _write_chapter(folder / version, name, notebook, chapters, terms)
         _write_glossary(folder / version, terms, chapters)
-    for name, notebook in for_students.items():
-        nbformat.write(_student_notebook(notebook), folder / "student" / f"{name}.ipynb")
+    remarks = [_write_working_copies(folder / "student", for_students)]
     for version in versions:
         _write_index(folder / version, version, chapters, table)
-    remark = print_pdfs(folder)
+    remarks.append(print_pdfs(folder))
     for version in versions:  # again, now with links to the PDFs
         _write_index(folder / version, version, chapters, table)
+    return "; ".join(filter(None, remarks))
+
+
+def _write_working_copies(folder, for_students, values=None):
+    """Write the notebooks that students work in, and the wheel of the package beside them.
+
+    `values` presets parameters, by default those that name the images and weights of the run.
+    Returns why there is no wheel, or ``""``.
+    """
+    wheel, remark = "", ""
+    try:
+        wheel, content = package_wheel()
+        (folder / wheel).write_bytes(content)
+    except CatdogError as error:
+        remark = str(error)
+    for name, notebook in for_students.items():
+        of_run = _values_of_run(notebook)
+        preset = {key: of_run[key] for key in ("DATA", "WEIGHTS") if key in of_run}
+        copy = working_copy(_for_readers(notebook), wheel, preset if values is None else values)
+        nbformat.write(copy, folder / f"{name}.ipynb")
     return remark
 
 
@@ -150,16 +209,6 @@ def _without_solutions(notebook):
     return notebook
 
 
-def _student_notebook(notebook):
-    """Return a copy to work in: nothing run yet, and parameters as in the source."""
-    notebook, _ = ClearOutputPreprocessor().preprocess(_for_readers(notebook), {})
-    for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({"tags": tags(cell)} if tags(cell) else {})
-    kept = {"kernelspec", "language_info"} & set(notebook.metadata)
-    notebook.metadata = nbformat.from_dict({key: notebook.metadata[key] for key in kept})
-    return notebook
-
-
 def _page_notebook(notebook):
     """Return a copy as a page shows it: with the values of its run, and without noise."""
     notebook = _for_readers(notebook)
@@ -167,7 +216,7 @@ def _page_notebook(notebook):
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if "parameters" in tags(cell):
-            cell.source = _with_values(cell.source, notebook)
+            cell.source = with_values(cell.source, _values_of_run(notebook))
         if cell.cell_type == "code":
             shown = [output for output in cell.outputs if output.get("name") != "stderr"]
             cell.outputs = [_without_widget(output) for output in shown]
@@ -191,18 +240,14 @@ def _for_readers(notebook):
     return notebook
 
 
-def _with_values(source, notebook):
-    """Put the values of the run in place of the defaults; of a path only its last part."""
-    for name, value in notebook.metadata.get("papermill", {}).get("parameters", {}).items():
-        if name == "RUN_DIR":  # the teacher's own folder, of no use to anybody else
-            continue
-        text = repr(value)
-        if isinstance(value, str):
-            text = json.dumps(Path(value).name if os.path.isabs(value) else value)
-        # NAME = value  # comment
-        line = re.compile(rf"(?m)^({re.escape(name)}\b[^=\n]*= *).*?(  #.*)?$")
-        source = line.sub(lambda m, text=text: f"{m[1]}{text}{m[2] or ''}", source, count=1)
-    return source
+def _values_of_run(notebook):
+    """Return the parameters that a chapter was run with; of a path its last part."""
+    given = notebook.metadata.get("papermill", {}).get("parameters", {})
+    return {
+        name: Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
+        for name, value in given.items()
+        if name != "RUN_DIR"  # the teacher's own folder, of no use to anybody else
+    }
 
 
 def _title(notebook, name):

@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from catdog_helpers import CatdogError
 from catdog_helpers.series import handouts
 from catdog_helpers.series.pdf import find_browser
+from catdog_helpers.series.students import package_wheel
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 # One white pixel.
@@ -89,7 +90,8 @@ def test_both_versions_are_complete_and_their_links_lead_somewhere(folder):
     pages = {"01_look.html", "02_more 100%25.html", "index.html", "glossary.html"}
     notebooks = {"01_look.ipynb", "02_more 100%25.ipynb"}
     assert {path.name for path in (folder / "teacher").iterdir()} == pages
-    assert {path.name for path in (folder / "student").iterdir()} == pages | notebooks
+    wheel, _ = package_wheel()
+    assert {path.name for path in (folder / "student").iterdir()} == pages | notebooks | {wheel}
     for version in ("student", "teacher"):
         check_links(folder / version)
     assert [path.name for path in folder.parent.iterdir()] == ["handouts"]
@@ -152,13 +154,15 @@ def test_student_notebooks_run_and_hold_no_outputs(folder):
     nbformat.validate(notebook)
     assert notebook.metadata == {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     cells = [c for c in notebook.cells if c.cell_type == "code"]
-    assert [c.source for c in cells[1:]] == ["answer = len(DATA)", ""]
-    assert [(c.outputs, c.execution_count) for c in cells] == [([], None)] * 3
-    assert [c.metadata for c in cells] == [{"tags": ["parameters"]}, {}, {"tags": ["answer"]}]
+    assert [c.source for c in cells[2:]] == ["answer = len(DATA)", ""]
+    # Of the teacher's path only the last part, and nothing of the run.
+    assert cells[1].source == 'DATA = "pets.zip"  # a "source"\nRUN_DIR = "runs/latest"'
+    assert [(c.outputs, c.execution_count) for c in cells] == [([], None)] * 4
+    assert [c.metadata for c in cells[1:]] == [{"tags": ["parameters"]}, {}, {"tags": ["answer"]}]
     names = {}
-    for c in cells:
+    for c in cells[1:]:  # the first is for IPython
         exec(c.source, names)
-    assert (names["DATA"], names["RUN_DIR"], names["answer"]) == ("sample", "runs/latest", 6)
+    assert (names["DATA"], names["RUN_DIR"], names["answer"]) == ("pets.zip", "runs/latest", 8)
 
 
 def test_the_index_lists_chapters_and_scores(folder):
