@@ -25,6 +25,14 @@ _LOADING_LIMIT = 8  # seconds for TensorFlow, so that the whole answer comes wit
 _DISK, _DISK_SPARE = 0.3e9, 1e9
 _MEMORY, _MEMORY_SPARE = 1e9, 2e9
 _AVX_ON_WINDOWS = 39  # PF_AVX_INSTRUCTIONS_AVAILABLE of IsProcessorFeaturePresent
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
+NO_BROWSER = (
+    "no PDFs: they need Chromium (Debian and Ubuntu: apt install chromium), Chrome or Edge on "
+    "the PATH; every browser prints the pages too"
+)
+NO_PLAYWRIGHT = (
+    "no PDFs: they need Playwright (pip install playwright); every browser prints the pages too"
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,11 @@ def free_memory():
         facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         free = min(free, limit - int(facts["anon"]))
     return free
+
+
+def find_browser():
+    """Return the path of a browser of Chromium's family, which prints PDFs; None without one."""
+    return next(filter(None, map(shutil.which, _BROWSERS)), None)
 
 
 def examine():
@@ -212,8 +225,6 @@ def _weights():
 
 
 def _pdfs():
-    from catdog_helpers.series.pdf import NO_BROWSER, NO_PLAYWRIGHT, find_browser
-
     browser = find_browser()
     if browser is None:
         return Condition("note", "PDFs", NO_BROWSER)

@@ -20,9 +20,9 @@ from PIL import Image
 
 from catdog_helpers import CatdogError, demo
 from catdog_helpers.demo import Answers, introduction, serving
+from catdog_helpers.machine import find_browser
 from catdog_helpers.photos import Classifier
 from catdog_helpers.results import save_model
-from catdog_helpers.series.pdf import find_browser
 
 NAMES = ("<b>red</b>", "{{green}} ${1+1}", "blue")
 THIS_MACHINE = re.compile(r"(https?://127\.0\.0\.1[:/]|data:|blob:)")

@@ -20,7 +20,7 @@ def ready(monkeypatch, tmp_path):
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: SimpleNamespace(free=9e9))
     for name in ("find_official_archive", "find_weights"):
         monkeypatch.setattr(machine, name, lambda: tmp_path)
-    monkeypatch.setattr("catdog_helpers.series.pdf.find_browser", lambda: "chromium")
+    monkeypatch.setattr(machine, "find_browser", lambda: "chromium")
     monkeypatch.setenv("CATDOG_CACHE", str(tmp_path))
     return monkeypatch
 
@@ -161,7 +161,7 @@ def test_what_only_the_photos_need_is_a_note(name, words, ready, capsys):
 
 
 def test_no_browser_is_a_note(ready, capsys):
-    ready.setattr("catdog_helpers.series.pdf.find_browser", lambda: None)
+    ready.setattr(machine, "find_browser", lambda: None)
     assert doctor(capsys)[1][0].startswith("note   PDFs: no PDFs: they need Chromium")
 
 

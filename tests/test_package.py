@@ -93,15 +93,15 @@ def test_files_and_drawing_stand_on_the_ground():
     assert imported_by("drawing") == {"files.paths"}
 
 
-def test_no_module_outside_series_imports_it():
+def test_only_the_command_line_outside_series_imports_it():
     for name, found in IMPORTS.items():
-        if room(name) != "series":
+        if room(name) != "series" and name != "catdog_helpers.__main__":
             assert "series" not in {room(each) for each in found}, name
 
 
 def test_series_needs_no_keras():
     rooms = {"files.download", "files.locks", "files.paths"}
-    assert imported_by("series") == rooms | {"plots", "results"}
+    assert imported_by("series") == rooms | {"machine", "plots", "results"}
     names = [name for name in MODULES if room(name) == "series"]
     sources = [MODULES[name].read_text(encoding="utf-8") for name in names]
     assert not any(re.search(r"^\s*(import|from) (keras|tensorflow)", s, re.M) for s in sources)

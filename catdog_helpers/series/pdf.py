@@ -2,25 +2,13 @@
 
 import asyncio
 import os
-import shutil
 import threading
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
-NO_BROWSER = (
-    "no PDFs: they need Chromium (Debian and Ubuntu: apt install chromium), Chrome or Edge on "
-    "the PATH; every browser prints the pages too"
-)
-NO_PLAYWRIGHT = (
-    "no PDFs: they need Playwright (pip install playwright); every browser prints the pages too"
-)
+from catdog_helpers.machine import NO_BROWSER, NO_PLAYWRIGHT, find_browser
+
 # As Chromium prints from its own command line, without header and footer.
 _PAPER = {"prefer_css_page_size": True, "print_background": True, "tagged": True}
 TIMEOUT = 120  # seconds, for the start and for each page
-
-
-def find_browser():
-    """Return the path of a browser of Chromium's family; None if there is none."""
-    return next(filter(None, map(shutil.which, _BROWSERS)), None)
 
 
 def print_pdfs(folder):

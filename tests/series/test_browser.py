@@ -17,8 +17,8 @@ import pytest
 import trees
 from nbformat.v4 import new_code_cell, new_notebook
 
+from catdog_helpers.machine import find_browser
 from catdog_helpers.series import handouts
-from catdog_helpers.series.pdf import find_browser
 from catdog_helpers.series.stored_outputs import METADATA
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")

@@ -12,8 +12,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from catdog_helpers import CatdogError
+from catdog_helpers.machine import find_browser
 from catdog_helpers.series import handouts
-from catdog_helpers.series.pdf import find_browser
 from catdog_helpers.series.students import package_wheel
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
