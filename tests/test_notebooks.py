@@ -15,7 +15,8 @@ import pytest
 from nbval import kernel
 from nbval.plugin import find_comment_markers, find_metadata_tags
 
-from catdog_helpers import models
+from catdog_helpers import CatdogError, models
+from catdog_helpers.series.plan import MINUTES_LINE, read_parts
 from catdog_helpers.series.stored_outputs import METADATA, source_hash
 
 PROJECT = Path(__file__).parents[1]
@@ -126,8 +127,13 @@ def check_alternative_text(notebook):
     assert all(texts), f"a figure without alternative text; {EDIT}"
 
 
+def teachers(notebook):
+    return [cell for cell in notebook.cells if "teacher" in cell.metadata.get("tags", [])]
+
+
 def check_length(notebook):
-    assert 20 <= len(notebook.cells) <= 42, f"{len(notebook.cells)} cells, not 20 to 42; {EDIT}"
+    count = len(notebook.cells) - len(teachers(notebook))
+    assert 20 <= count <= 42, f"{count} cells, not 20 to 42; {EDIT}"
     long = [cell.id for cell in code_cells(notebook) if len(cell.source.splitlines()) > 15]
     assert not long, f"code cells of more than 15 lines: {long}; {EDIT}"
 
@@ -179,6 +185,17 @@ def check_fresh_models(notebook):
             assert built, f"cell {cell.id} trains {name}, but does not build it anew; {EDIT}"
 
 
+def check_note_for_the_teacher(notebook):
+    notes = teachers(notebook)
+    if notes:
+        assert notes == notebook.cells[1:2], f"not one note, right after the title; {EDIT}"
+        assert len(notes[0].source.split()) < 260, f"a note of 260 words or more; {EDIT}"
+        try:
+            read_parts("chapter", notebook)
+        except CatdogError as error:
+            raise AssertionError(f"{error}; {EDIT}") from None
+
+
 def check_something_to_hold(notebook):
     held = [cell for cell in code_cells(notebook) if is_checked(cell) and has_text(cell)]
     assert len(held) >= 3, f"{len(held)} outputs that nbval compares, not three or more; {EDIT}"
@@ -200,6 +217,7 @@ CHECKS = [
     check_pipelines,
     check_earlier_chapters,
     check_fresh_models,
+    check_note_for_the_teacher,
     check_something_to_hold,
 ]
 
@@ -284,6 +302,15 @@ def _timing(notebook):
     notebook.cells[-1].metadata.execution = {}
 
 
+def _note(text, place=1):
+    def change(notebook):
+        notebook.cells = [cell for cell in notebook.cells if cell not in teachers(notebook)]
+        tagged = {"metadata": {"tags": ["teacher"]}, "id": "note"}
+        notebook.cells.insert(place, nbformat.v4.new_markdown_cell(text, **tagged))
+
+    return change
+
+
 def _same_id(notebook):
     notebook.cells[-1].id = notebook.cells[0].id
 
@@ -313,6 +340,13 @@ BREACHES = [
     (check_fresh_models, _append("code", "history = training.fit(model, train, validation, 1)")),
     (check_fresh_models, _append("code", "model.fit(train, epochs=1)")),
     (check_prose, _append("markdown", "The loss falls to 0.31.")),
+    (check_note_for_the_teacher, _note("## For the teacher")),
+    (check_note_for_the_teacher, _note(f'{MINUTES_LINE}\n\n**Core.** "Summary".', place=2)),
+    (check_note_for_the_teacher, _note(f'{MINUTES_LINE}\n\n**Core.** "No such heading".')),
+    (
+        check_note_for_the_teacher,
+        _note(f'{MINUTES_LINE}\n\n**Core.** "Summary".' + "\n\nword" * 260),
+    ),
 ]
 
 

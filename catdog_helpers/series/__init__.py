@@ -5,7 +5,7 @@ chapters        which notebooks there are, and their parameters
 execution       a chapter run by papermill, and whatever stops it
 stored_outputs  the outputs that ``notebooks/`` stores
 seeds           a run for each of several seeds, perhaps on several workers
-handouts        pages for a class, with ``glossary`` and ``pdf``
+handouts        pages for a class, with ``glossary``, ``plan`` and ``pdf``
 command_line    the options of ``runall.py``
 ==============  ==========================================================
 """

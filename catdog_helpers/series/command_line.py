@@ -15,7 +15,7 @@ from pathlib import Path
 
 from catdog_helpers import CatdogError, __version__
 from catdog_helpers.files.paths import escape_what_streams_cannot_show
-from catdog_helpers.series.chapters import UsageError, read_chapters, typed_value
+from catdog_helpers.series.chapters import UsageError, read_chapters, read_notebook, typed_value
 
 _OWN_OPTIONS = {"DATA": "--data", "WEIGHTS": "--weights", "RUN_DIR": "--out"}
 
@@ -136,12 +136,14 @@ def _run(options):
         _run_seeds(options, chapters, run_dir, parameters, timeout)
         return
     if options.handouts:
-        from catdog_helpers.series import handouts
+        from catdog_helpers.series import handouts, plan
 
         try:  # before hours of training, not after them
             handouts.check_replaceable(run_dir / "handouts")
         except CatdogError as error:
             raise UsageError(f"--handouts: {error}") from None
+        for chapter in chapters:
+            plan.read_parts(chapter.path.stem, read_notebook(chapter.path))
     execution.run_series(chapters, run_dir, parameters, timeout)
     scores = results.score_table(run_dir)
     if not scores.empty:

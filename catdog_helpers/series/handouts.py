@@ -1,5 +1,8 @@
 """Handouts: the executed chapters as pages for a class, with and without the solutions.
 
+Cells tagged ``teacher`` are for the teacher alone. Cells tagged ``quiz`` put out HTML with an
+element ``details`` for each option: closed for students, open for the teacher, who may print it.
+
 Chapters come in memory, as ``{file name without its ending: executed notebook}``, in order.
 """
 
@@ -26,6 +29,7 @@ from catdog_helpers.files.paths import atomic, reason
 from catdog_helpers.series.chapters import is_widget, tags
 from catdog_helpers.series.glossary import anchor, glossary, prose
 from catdog_helpers.series.pdf import print_pdfs
+from catdog_helpers.series.plan import LESSONS, plan, read_parts
 from catdog_helpers.series.students import package_wheel, with_values, working_copy
 
 CHECKSUMS = "handouts.sha256"
@@ -38,6 +42,22 @@ HEADINGS = {
     "epochs": "epochs",
     "train_seconds": "training, s",
 }
+_PLAN = """# Plan of lessons
+
+The chapters are taken in their order: a chapter as a whole if it still fits into the lesson,
+otherwise its core alone, which is a step and its pitfall. If that does not fit either, the chapter
+is left out.
+
+The minutes of reading, talking and exercises come from the notes for the teacher. Those of the
+machine were measured in this run, with the solutions; on a slower computer they are more. The class
+reads while the machine works, so the machine's minutes count only as far as they exceed those of
+reading. Where the core alone is read, they are still those of the whole chapter, because every cell
+has to run. Minutes that were not measured are not counted. A chapter without a note counts with
+those of its machine alone.
+
+A chapter needs what the chapters before it have left in the folder of the run. If one of these is
+left out, run it before the lesson.
+"""
 
 
 def write_handouts(folder, chapters, scores, caption):
@@ -45,14 +65,15 @@ def write_handouts(folder, chapters, scores, caption):
 
     The folder gets ``student/`` and ``teacher/``: a page for each chapter, an index and a glossary,
     each as a PDF too where Playwright and a browser are found; for students also the notebooks
-    without solutions, with the package to install beside them. `scores`, a table of text, has a row
-    for each model and columns of `HEADINGS`; `caption` says what it belongs to. Returns why there
-    are no PDFs, or no package, or ``""``.
+    without solutions, with the package to install beside them, for the teacher a plan of lessons.
+    `scores`, a table of text, has a row for each model and columns of `HEADINGS`; `caption` says
+    what it belongs to. Returns why there are no PDFs, or no package, or ``""``.
 
     Raises
     ------
     CatdogError
-        If there are no chapters, or the folder cannot be written or holds other files.
+        If there are no chapters, if a note for the teacher cannot be read, or if the folder cannot
+        be written or holds other files.
     """
     if not chapters:
         raise CatdogError(f"no executed chapters in {folder.parent}: python runall.py makes them")
@@ -90,16 +111,16 @@ def write_workbook(folder, chapters, values):
     """
     if folder.exists():
         raise CatdogError(f"{folder} exists already, and is somebody's work: give another name")
-    for_students = {name: _without_solutions(notebook) for name, notebook in chapters.items()}
+    for_students = {name: _for_students(notebook) for name, notebook in chapters.items()}
     terms = glossary(for_students)
     try:
         with atomic(folder) as new:
             new.mkdir(parents=True, exist_ok=True)
             for name, notebook in for_students.items():
-                _write_chapter(new, name, notebook, chapters, terms)
-            _write_glossary(new, terms, chapters)
+                _write_chapter(new, name, notebook, for_students, terms)
+            _write_glossary(new, terms, for_students)
             remark = _write_working_copies(new, for_students, values)
-            _write_index(new, "student", chapters, "")
+            _write_index(new, "student", for_students, "")
     except OSError as error:
         raise CatdogError(f"cannot write {folder}: {reason(error)}") from None
     return remark
@@ -160,21 +181,24 @@ def _replacement(folder):
 
 
 def _write_versions(folder, chapters, table):
-    for_students = {name: _without_solutions(notebook) for name, notebook in chapters.items()}
-    # A term that only a solution explains would give it away.
+    for_students = {name: _for_students(notebook) for name, notebook in chapters.items()}
+    for_teacher = {name: _with_open_quizzes(notebook) for name, notebook in chapters.items()}
+    # A term that only a solution or a note explains would give it away.
     terms = glossary(for_students)
-    versions = {"student": for_students, "teacher": chapters}
+    versions = {"student": for_students, "teacher": for_teacher}
     for version, own in versions.items():
         (folder / version).mkdir(parents=True)
         for name, notebook in own.items():
-            _write_chapter(folder / version, name, notebook, chapters, terms)
-        _write_glossary(folder / version, terms, chapters)
+            _write_chapter(folder / version, name, notebook, for_students, terms)
+        _write_glossary(folder / version, terms, for_students)
+    parts = [read_parts(name, notebook) for name, notebook in chapters.items()]
+    _write_plan(folder / "teacher", parts, for_students)
     remarks = [_write_working_copies(folder / "student", for_students)]
     for version in versions:
-        _write_index(folder / version, version, chapters, table)
+        _write_index(folder / version, version, for_students, table)
     remarks.append(print_pdfs(folder))
     for version in versions:  # again, now with links to the PDFs
-        _write_index(folder / version, version, chapters, table)
+        _write_index(folder / version, version, for_students, table)
     return "; ".join(filter(None, remarks))
 
 
@@ -198,14 +222,25 @@ def _write_working_copies(folder, for_students, values=None):
     return remark
 
 
-def _without_solutions(notebook):
-    """Return a copy with an empty cell, tagged ``answer``, in place of each solution."""
+def _for_students(notebook):
+    """Return a copy without the notes, and with an empty cell, ``answer``, for each solution."""
     notebook = copy.deepcopy(notebook)
+    notebook.cells = [cell for cell in notebook.cells if "teacher" not in tags(cell)]
     for cell in notebook.cells:
         if "solution" in tags(cell):
             cell.source, cell.metadata = "", nbformat.from_dict({"tags": ["answer"]})
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def _with_open_quizzes(notebook):
+    """Return a copy in which every option of a quiz shows its feedback, on paper too."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []) if "quiz" in tags(cell) else []:
+            if text := output.get("data", {}).get("text/html"):
+                output.data["text/html"] = text.replace("<details", "<details open")
     return notebook
 
 
@@ -255,13 +290,18 @@ def _title(notebook, name):
     return re.sub("[`*]", "", title[1]).strip() if title else name
 
 
+def _short_title(notebook, name):
+    """Return the part of a title before its colon, such as ``Chapter 1``, as HTML."""
+    return html.escape(_title(notebook, name).partition(":")[0])
+
+
 def _write_chapter(folder, name, notebook, chapters, terms):
     names = list(chapters)
     i = names.index(name)
     links = {"index.html": "All chapters", "glossary.html": "Glossary"}
     for near in names[max(i - 1, 0) : i] + names[i + 1 : i + 2]:
         links[quote(f"{near}.html")] = _title(chapters[near], near).partition(":")[0]
-    page = _render(_page_notebook(notebook), _title(notebook, name), links)
+    page = _render(_page_notebook(notebook), _title(chapters[name], name), links)
     for term in (term for term, _, chapter in terms if chapter == name):
         pattern = rf"<em>({re.escape(html.escape(term, quote=False))})</em>"
         mark = rf'<dfn id="{anchor(term)}">\1</dfn>'
@@ -272,7 +312,7 @@ def _write_chapter(folder, name, notebook, chapters, terms):
 def _write_glossary(folder, terms, chapters):
     entries = []
     for term, sentence, name in terms:
-        where = html.escape(_title(chapters[name], name).partition(":")[0])
+        where = _short_title(chapters[name], name)
         link = f'<a class="where" href="{quote(name)}.html#{anchor(term)}">{where}</a>'
         entries.append(f"<dt>{html.escape(term)} {link}</dt><dd>{markdown2html(sentence)}</dd>")
     text = f'# Glossary\n\n<dl class="glossary">{"".join(entries)}</dl>'
@@ -294,22 +334,67 @@ def _write_index(folder, version, chapters, table):
         items.append(f'<li><a href="{quote(name)}.html">{title}</a>{summary}{files}</li>')
     heading = f"Cats and dogs: {version} handouts"
     more = '<p><a href="glossary.html">Glossary</a>: every term, and where it is explained.</p>'
+    if version == "teacher":
+        more += '<p><a href="plan.html">Plan of lessons</a>: which chapters fit into how long.</p>'
     text = f'# {heading}\n\n<ol class="chapters">{"".join(items)}</ol>\n\n{more}\n\n{table}'
     _write_text(folder / "index.html", heading, text, {})
+
+
+def _write_plan(folder, parts, chapters):
+    """Write which parts of the chapters fit into a lesson, a table for each length of one."""
+    links = {
+        name: f'<a href="{quote(name)}.html">{_short_title(notebook, name)}</a>'
+        for name, notebook in chapters.items()
+    }
+    lessons = [_lesson(parts, minutes, links) for minutes in LESSONS]
+    text = "\n\n".join([_PLAN, *lessons])
+    _write_text(folder / "plan.html", "Plan of lessons", text, {"index.html": "All chapters"})
+
+
+def _lesson(chapters, minutes, links):
+    taken, left_out = plan(chapters, minutes)
+    rows = [[links[part.chapter], *_plan_cells(part)] for part in taken]
+    caption = f"{sum(part.minutes for part in taken)} of {minutes} minutes are planned."
+    heads = ("chapter", "part", "reading", "machine", "exercises", "together")
+    cores = [
+        f"<li>{links[part.chapter]}: {html.escape('; '.join(part.core))}</li>"
+        for part in taken
+        if part.core
+    ]
+    blocks = [f"## {minutes} minutes", _table(caption, heads, rows)]
+    if cores:
+        blocks.append(f"<p>The core:</p><ul>{''.join(cores)}</ul>")
+    if left_out:
+        blocks.append(f"<p>Left out: {', '.join(links[name] for name in left_out)}</p>")
+    return "\n\n".join(blocks)
+
+
+def _plan_cells(part):
+    machine = "not measured" if part.machine is None else part.machine
+    if part.reading is None:
+        return ["no note", "", machine, "", part.minutes]
+    kind = "the core alone" if part.core else "whole"
+    return [kind, part.reading, machine, part.exercises, part.minutes]
 
 
 def _score_table(scores, caption):
     if scores.empty:
         return ""
-    heads = "".join(f'<th scope="col">{HEADINGS[column]}</th>' for column in scores)
-    rows = []
-    for model, *values in scores.itertuples():
-        cells = "".join(f"<td>{html.escape(value)}</td>" for value in values)
-        rows.append(f'<tr><th scope="row">{html.escape(str(model))}</th>{cells}</tr>')
+    heads = ["model", *(HEADINGS[column] for column in scores)]
+    rows = [[html.escape(str(value)) for value in row] for row in scores.itertuples()]
+    return f"## Scores\n\n{_table(html.escape(caption), heads, rows)}"
+
+
+def _table(caption, heads, rows):
+    """Return a table as HTML, from texts that are HTML; each row begins with its heading."""
+    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    body = []
+    for name, *values in rows:
+        cells = "".join(f"<td>{value}</td>" for value in values)
+        body.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
     return (
-        f'## Scores\n\n<div class="table"><table><caption>{html.escape(caption)}</caption>'
-        f'<thead><tr><th scope="col">model</th>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="table"><table><caption>{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
@@ -321,7 +406,8 @@ def _write_text(path, title, text, links):
 
 
 def _render(notebook, title, links):
-    page = {"title": title, "links": links, "colors": plots.COLORS}
+    colors = dict(zip(("cats", "dogs"), plots.class_colors(2), strict=True))
+    page = {"title": title, "links": links, "colors": plots.COLORS | colors}
     return _exporter().from_notebook_node(notebook, resources={"page": page})[0]
 
 

@@ -12,6 +12,7 @@ import nbformat
 import psutil
 import pytest
 from nbclient import NotebookClient
+from nbformat.v4 import new_markdown_cell
 
 from catdog_helpers import __main__
 from catdog_helpers.files import download
@@ -177,6 +178,17 @@ def test_handouts_keep_the_folder_of_a_user_before_any_chapter_runs(tmp_path, ca
     assert line.startswith(f"error: --handouts: {notes} is not as a run made it")
     assert notes.read_text() == "mine"
     assert [path.name for path in (tmp_path / "runs" / "latest").iterdir()] == ["handouts"]
+
+
+def test_a_broken_note_for_the_teacher_is_told_before_any_chapter_runs(tmp_path, capsys):
+    path = write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "1")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(new_markdown_cell("No minutes.", metadata={"tags": ["teacher"]}))
+    nbformat.write(notebook, path)
+    assert run(tmp_path, "--handouts") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "01_one: the note for the teacher needs one line such as" in line
+    assert not (tmp_path / "runs").exists()
 
 
 WEIGHTS = {"DATA": "sample", "RUN_DIR": "runs/latest", "WEIGHTS": None}

@@ -89,7 +89,7 @@ def test_both_versions_are_complete_and_their_links_lead_somewhere(folder):
     write(folder)
     pages = {"01_look.html", "02_more 100%25.html", "index.html", "glossary.html"}
     notebooks = {"01_look.ipynb", "02_more 100%25.ipynb"}
-    assert {path.name for path in (folder / "teacher").iterdir()} == pages
+    assert {path.name for path in (folder / "teacher").iterdir()} == pages | {"plan.html"}
     wheel, _ = package_wheel()
     assert {path.name for path in (folder / "student").iterdir()} == pages | notebooks | {wheel}
     for version in ("student", "teacher"):
@@ -107,6 +107,132 @@ def test_only_the_teacher_sees_solutions(folder):
     code_box, prose_box = map(words, page.select(".solution"))
     assert code_box == "Solution secret = 6 * 7 forty-two"
     assert prose_box == "Solution The secret answer is plain."
+
+
+NOTE = """# Confidential *aims*
+
+Ask for *pixels*, and for the *hidden word* of the confidential note.
+
+**Minutes.** Reading and talking 25, exercises 20, the core alone 15.
+
+**Core.** "Exercises".
+"""
+
+
+def with_note(notebook, note=NOTE, **papermill):
+    """Put cells for the teacher first, where a title and a term would be found first."""
+    tagged = {"metadata": {"tags": ["teacher"]}}
+    output = new_output("stream", text="a confidential output")
+    cells = [
+        new_markdown_cell(note, **tagged),
+        new_code_cell("confidential = 1", outputs=[output], **tagged),
+    ]
+    notebook.cells = cells + notebook.cells
+    notebook.metadata["papermill"].update(papermill)
+    return notebook
+
+
+def test_only_the_teacher_sees_the_notes(folder):
+    chapters = {"01_look": with_note(chapter(1)), "02_more": chapter(2)}
+    write(folder, **chapters)
+    student = tree(folder / "student")
+    assert {path.suffix for path in student} == {".html", ".ipynb"}
+    for path, content in student.items():
+        assert not re.search(rb"(?i)confidential|hidden word|exercises 20", content), path.name
+    page = soup(folder / "teacher" / "01_look.html")
+    note, code_of_note = map(words, page.select(".teacher"))
+    assert note.startswith("Confidential aims Ask for pixels , and")
+    assert code_of_note == "confidential = 1 a confidential output"
+    assert soup(folder / "teacher" / "02_more.html").select(".teacher") == []
+
+
+def test_a_note_explains_no_term_and_is_no_title(folder):
+    write(folder, **{"01_look": with_note(chapter(1)), "02_more": chapter(2)})
+    for version in ("student", "teacher"):
+        check_links(folder / version)
+        glossary = soup(folder / version / "glossary.html")
+        assert [words(term) for term in glossary.select("dt")] == ["pixels Chapter 1"]
+        page = soup(folder / version / "01_look.html")
+        assert [term.parent.name for term in page.select("dfn")] == ["p"]
+        assert page.select(".teacher dfn") == []
+        assert page.title.get_text() == "Chapter 1: Look & count"
+        assert "Chapter 1" in words(soup(folder / version / "02_more.html").nav)
+        assert "Confidential" not in words(soup(folder / version / "index.html"))
+
+
+def test_a_quiz_is_closed_for_students_and_open_for_the_teacher(folder):
+    options = "<details><summary>four</summary><p>No.</p></details>"
+    options += '<details class="right"><summary>five</summary><p>Yes.</p></details>'
+    options += "<details open><summary>six</summary><p>Nearly.</p></details>"
+    shown = display(html=f'<section class="quiz">{options}</section>', plain="Quiz")
+    other = display(html="<details><summary>More</summary></details>")
+    cells = [code("ask()", shown, tags=["quiz"]), code("show()", other)]
+    write(folder, chapter=chapter(1, *cells))
+
+    def is_open(version):
+        page = soup(folder / version / "chapter.html")
+        assert [words(p) for p in page.select(".quiz details p")] == ["No.", "Yes.", "Nearly."]
+        return [each.has_attr("open") for each in page.select("details")]
+
+    assert is_open("student") == [False, False, True, False]
+    assert is_open("teacher") == [True, True, True, False]
+
+
+def table_rows(table):
+    return [[words(cell) for cell in row.select("th, td")] for row in table.select("tr")]
+
+
+def test_the_plan_lists_what_fits_into_a_lesson(folder):
+    chapters = {
+        "01_look": with_note(chapter(1), duration=61.0),
+        "02 100%25": with_note(chapter(2), duration=1800.5),
+        "03_own": chapter(3),
+        "04_last": with_note(chapter(4)),
+    }
+    write(folder, **chapters)
+    page = soup(folder / "teacher" / "plan.html")
+    heads = ["chapter", "part", "reading", "machine", "exercises", "together"]
+    first = ["Chapter 1", "whole", "25", "2", "20", "45"]
+    own = ["Chapter 3", "no note", "", "not measured", "", "0"]
+    second = ["Chapter 2", "whole", "25", "31", "20", "51"]
+    second_core = ["Chapter 2", "the core alone", "15", "31", "0", "31"]
+    last = ["Chapter 4", "whole", "25", "not measured", "20", "45"]
+    wanted = {
+        "45 of 45": [heads, first, own],
+        "76 of 90": [heads, first, second_core, own],
+        "141 of 180": [heads, first, second, own, last],
+    }
+    tables = {table.caption.get_text(): table_rows(table) for table in page.select("table")}
+    assert tables == {f"{each} minutes are planned.": rows for each, rows in wanted.items()}
+    text = words(page.main)
+    assert text.count("The core: Chapter 2 : Exercises") == 1
+    left_out = re.findall(r"Left out: (Chapter \d(?: , Chapter \d)*)", text)
+    assert left_out == ["Chapter 2 , Chapter 4", "Chapter 4"]
+
+
+def test_the_plan_is_linked_for_the_teacher_alone(folder):
+    write(folder)
+    assert soup(folder / "teacher" / "index.html").find("a", href="plan.html")
+    assert not soup(folder / "student" / "index.html").find("a", href="plan.html")
+    plan = soup(folder / "teacher" / "plan.html")
+    assert [link["href"] for link in plan.nav.select("a")] == ["index.html"]
+    for table in plan.select("table"):
+        places = [link["href"] for link in table.select("a")]
+        assert places == ["01_look.html", "02_more%20100%2525.html"]
+
+
+def test_a_broken_note_leaves_the_old_handouts(folder):
+    write(folder)
+    before = tree(folder.parent)
+    with pytest.raises(CatdogError, match=r"^01_look: the note for the teacher needs one line"):
+        write(folder, **{"01_look": with_note(chapter(1), "Confidential.")})
+    assert tree(folder.parent) == before
+
+
+def test_every_color_that_the_style_names_is_there(folder):
+    write(folder)
+    style = soup(folder / "teacher" / "index.html").style.get_text()
+    assert set(re.findall(r"var\((--\w+)\)", style)) <= set(re.findall(r"(--\w+):", style))
 
 
 def test_a_page_shows_the_values_of_the_run_and_nothing_for_machines(folder):
@@ -255,7 +381,8 @@ def test_pdfs_are_linked_where_they_are(tmp_path):
     for folder in (tmp_path / "handouts" / "student", tmp_path / "handouts" / "teacher"):
         check_links(folder)
         assert soup(folder / "index.html").find("a", href="chapter.pdf")
-        assert {path.stem for path in folder.glob("*.pdf")} == {"chapter", "glossary", "index"}
+        pages = {path.stem for path in folder.glob("*.html")}
+        assert {path.stem for path in folder.glob("*.pdf")} == pages
 
 
 @needs_browser
