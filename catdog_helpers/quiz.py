@@ -115,7 +115,8 @@ def _filled(text, findings):
             return "(not measured in this run)"
         if form == "points":
             return f"{100 * findings[name]:z.1f} points"
-        return f"{findings[name]:z{form}}"  # z: no minus sign before a zero
+        text = f"{findings[name]:z{form}}"  # z: no minus sign before a zero
+        return text.replace("%", " %")  # as in the chapters
 
     return _PLACEHOLDER.sub(number, text)
 

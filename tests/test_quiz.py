@@ -182,13 +182,13 @@ def test_hostile_text_is_escaped(write):
 @pytest.mark.parametrize(
     ("form", "value", "shown"),
     [
-        (".1%", 0.825, "82.5%"),
+        (".1%", 0.825, "82.5 %"),
         (".2f", 0.6931, "0.69"),
         (".3g", 495.6, "496"),
         ("points", 0.031, "3.1 points"),
         ("points", -0.031, "-3.1 points"),
         ("points", -0.0001, "0.0 points"),
-        (".1%", 0, "0.0%"),
+        (".1%", 0, "0.0 %"),
     ],
 )
 def test_a_number_of_the_run_takes_the_place_of_its_braces(write, form, value, shown):

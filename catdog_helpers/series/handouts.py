@@ -44,9 +44,9 @@ HEADINGS = {
 }
 _PLAN = """# Plan of lessons
 
-The chapters are taken in their order: a chapter as a whole if it still fits into the lesson,
-otherwise its core alone, which is a step and its pitfall. If that does not fit either, the chapter
-is left out.
+First comes the core of each chapter, which is a step and its pitfall: in order, as far as they fit
+into the lesson. What time is left makes chapters whole, again in order. A chapter whose core does
+not fit is left out.
 
 The minutes of reading, talking and exercises come from the notes for the teacher. Those of the
 machine were measured in this run, with the solutions; on a slower computer they are more. The class

@@ -65,20 +65,25 @@ def read_parts(name, notebook):
 
 
 def plan(chapters, minutes):
-    """Fill a lesson with chapters in their order, each with the largest part that still fits.
+    """Fill a lesson: first the smallest part of each chapter, in order, as far as they fit.
 
-    `chapters` has a list for each chapter, as from `read_parts`. Returns the parts taken, and the
-    names of the chapters of which none fits.
+    What time is left makes them whole, again in order: the last chapters matter as much as the
+    first ones. `chapters` has a list for each chapter, as from `read_parts`. Returns the parts
+    taken, and the names of the chapters of which none fits.
     """
-    taken, left_out = [], []
+    taken, left = {}, minutes
     for parts in chapters:
-        left = minutes - sum(part.minutes for part in taken)
-        fitting = [part for part in parts if part.minutes <= left]
-        if fitting:
-            taken.append(fitting[0])
-        else:
-            left_out.append(parts[0].chapter)
-    return taken, left_out
+        if parts[-1].minutes <= left:
+            taken[parts[0].chapter] = parts[-1]
+            left -= parts[-1].minutes
+    for whole, *_ in chapters:
+        part = taken.get(whole.chapter)
+        if part and whole.minutes - part.minutes <= left:
+            taken[whole.chapter] = whole
+            left -= whole.minutes - part.minutes
+    return list(taken.values()), [
+        parts[0].chapter for parts in chapters if parts[0].chapter not in taken
+    ]
 
 
 def _machine_minutes(notebook):

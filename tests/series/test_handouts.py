@@ -136,7 +136,7 @@ def test_only_the_teacher_sees_the_notes(folder):
     chapters = {"01_look": with_note(chapter(1)), "02_more": chapter(2)}
     write(folder, **chapters)
     student = tree(folder / "student")
-    assert {path.suffix for path in student} == {".html", ".ipynb"}
+    assert {path.suffix for path in student} == {".html", ".ipynb", ".whl"}
     for path, content in student.items():
         assert not re.search(rb"(?i)confidential|hidden word|exercises 20", content), path.name
     page = soup(folder / "teacher" / "01_look.html")

@@ -77,15 +77,15 @@ def parts(name, whole, core):
     [
         (120, ["01 whole", "02 whole", "03 whole", "04 whole"], []),
         (119, ["01 whole", "02 whole", "03 whole", "04 core"], []),
-        (90, ["01 whole", "02 whole"], ["03", "04"]),  # exactly 40 + 50; nothing is left
-        (89, ["01 whole", "02 core"], ["03", "04"]),  # 40 + 49
-        (88, ["01 whole", "03 whole", "04 whole"], ["02"]),  # 40 + 20 + 10; 48 are left for 02
-        (68, ["01 whole", "03 whole", "04 core"], ["02"]),  # 40 + 20 + 8
+        (114, ["01 core", "02 whole", "03 whole", "04 whole"], []),  # 9 are left, 01 needs 10
+        (105, ["01 core", "02 core", "03 core", "04 core"], []),  # exactly; nothing is left
+        (104, ["01 core", "02 whole", "03 whole"], ["04"]),  # 7 are left for 04
+        (60, ["01 core", "03 whole", "04 whole"], ["02"]),  # 30 are left for 02
         (39, ["01 core", "04 core"], ["02", "03"]),  # 30 + 8, since 18 do not fit
         (5, [], ["01", "02", "03", "04"]),
     ],
 )
-def test_a_lesson_takes_chapters_in_order_whole_or_their_core(minutes, taken, left_out):
+def test_a_lesson_takes_all_cores_that_fit_and_then_makes_them_whole(minutes, taken, left_out):
     chapters = [parts("01", 40, 30), parts("02", 50, 49), parts("03", 20, 18), parts("04", 10, 8)]
     found, names = plan(chapters, minutes)
     assert [f"{part.chapter} {'core' if part.core else 'whole'}" for part in found] == taken
@@ -94,10 +94,12 @@ def test_a_lesson_takes_chapters_in_order_whole_or_their_core(minutes, taken, le
 
 def test_a_chapter_without_a_note_takes_part():
     own = [Part("own", None, 0, 6)]
+    core = Part("01", 30, 0, 1, ("a",))
     assert plan([parts("01", 40, 30), own], 46) == ([Part("01", 35, 5, 1), *own], [])
-    assert plan([parts("01", 40, 30), own], 45) == ([Part("01", 35, 5, 1)], ["own"])
+    assert plan([parts("01", 40, 30), own], 45) == ([core, *own], [])
+    assert plan([parts("01", 40, 30), own], 35) == ([core], ["own"])
     # Its 6 minutes are gone for the next one.
-    assert plan([own, parts("01", 40, 30)], 45) == ([*own, Part("01", 30, 0, 1, ("a",))], [])
+    assert plan([own, parts("01", 40, 30)], 35) == (own, ["01"])
 
 
 BROKEN = {
