@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import symtable
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -132,8 +133,9 @@ def teachers(notebook):
 
 
 def check_length(notebook):
-    count = len(notebook.cells) - len(teachers(notebook))
-    assert 20 <= count <= 42, f"{count} cells, not 20 to 42; {EDIT}"
+    extra = {"teacher", "quiz"}
+    count = sum(not extra & set(cell.metadata.get("tags", [])) for cell in notebook.cells)
+    assert 20 <= count <= 42, f"{count} cells beside notes and quiz, not 20 to 42; {EDIT}"
     long = [cell.id for cell in code_cells(notebook) if len(cell.source.splitlines()) > 15]
     assert not long, f"code cells of more than 15 lines: {long}; {EDIT}"
 
@@ -179,10 +181,35 @@ def check_earlier_chapters(notebook):
 def check_fresh_models(notebook):
     # Trained again, a model would go on where it was, its schedule of learning rates at the end.
     for cell in code_cells(notebook):
-        trained = re.findall(r"training\.fit\((\w+)|(\w+)\.fit\([^)]*epochs", cell.source)
-        for name in map("".join, trained):
-            built = re.search(rf"(?m)^ *{name}\b.* = |training\.restart\({name}\b", cell.source)
+        pattern = r"training\.fit\((\w+)|(\w+(?:\[\w+\])?)\.fit\([^)]*(?:epochs|\*\*)"
+        for name in map("".join, re.findall(pattern, cell.source)):
+            name = re.escape(name)
+            built = re.search(rf"(?m)^ *{name}\b.* = |training\.restart\({name}[,)]", cell.source)
             assert built, f"cell {cell.id} trains {name}, but does not build it anew; {EDIT}"
+
+
+def reads_and_binds(source):
+    """Return the names that a cell takes from others, and those that it gives to others."""
+    table = symtable.symtable(source, "cell", "exec")
+    binds = {each.get_name() for each in table.get_symbols() if each.is_assigned()}
+    reads, scopes = set(), [table]
+    for scope in scopes:  # grows: functions and comprehensions too
+        scopes += scope.get_children()
+        symbols = [each for each in scope.get_symbols() if each.is_global() or scope is table]
+        reads |= {each.get_name() for each in symbols if each.is_referenced()}
+    return reads - binds, binds
+
+
+def check_cells_run_twice(notebook):
+    # Run again after a later cell has taken its name for something else, a cell would fail or lie.
+    cells = code_cells(notebook)
+    names = [reads_and_binds(cell.source) for cell in cells]
+    for i, (reads, _) in enumerate(names):
+        earlier, later = (
+            set().union(*(b for _, b in part)) for part in (names[:i], names[i + 1 :])
+        )
+        taken = reads & earlier & later
+        assert not taken, f"cell {cells[i].id} reads {taken}, which a later cell rebinds; {EDIT}"
 
 
 def check_note_for_the_teacher(notebook):
@@ -217,6 +244,7 @@ CHECKS = [
     check_pipelines,
     check_earlier_chapters,
     check_fresh_models,
+    check_cells_run_twice,
     check_note_for_the_teacher,
     check_something_to_hold,
 ]
@@ -339,6 +367,9 @@ BREACHES = [
     (check_earlier_chapters, _append("code", "training.fit(a)\nrun.load_model('first')")),
     (check_fresh_models, _append("code", "history = training.fit(model, train, validation, 1)")),
     (check_fresh_models, _append("code", "model.fit(train, epochs=1)")),
+    (check_fresh_models, _append("code", "first.fit(train, **options)")),
+    (check_fresh_models, _append("code", "tops[name].fit(train, epochs=1)")),
+    (check_cells_run_twice, _append("code", "run = [train, validation]")),
     (check_prose, _append("markdown", "The loss falls to 0.31.")),
     (check_note_for_the_teacher, _note("## For the teacher")),
     (check_note_for_the_teacher, _note(f'{MINUTES_LINE}\n\n**Core.** "Summary".', place=2)),
