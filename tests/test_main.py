@@ -17,6 +17,7 @@ from PIL import Image
 from catdog_helpers import __main__ as command_line
 from catdog_helpers import pretraining
 from catdog_helpers.files.images import PHOTO_FORMATS
+from catdog_helpers.files.paths import printable
 from catdog_helpers.results import save_model
 
 
@@ -308,7 +309,7 @@ def test_check_as_json_is_json_whatever_is_wrong(tmp_path, capsys):
         out, err = capsys.readouterr()
         found = json.loads(out)
         assert found["layout"] is None
-        assert str(path) in found["errors"][0]["text"]
+        assert printable(path) in found["errors"][0]["text"]
         assert err == ""
 
 

@@ -10,6 +10,7 @@ import trees
 from keras import layers
 
 from catdog_helpers import CatdogError, data, models, results
+from catdog_helpers.files.paths import printable
 
 HISTORY = results.History(
     {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.0], "val_accuracy": [0.5]}, 12.34
@@ -77,7 +78,10 @@ def test_starting_again_keeps_the_same_run_and_moves_another_aside(run, model, c
     other = results.start_run(run.folder, run.data, 1, 160)
     assert other.scores() == {}
     kept = run.folder / "earlier-1"
-    assert capsys.readouterr().out == f"The folder held another run, which is kept in {kept}\n"
+    assert (
+        capsys.readouterr().out
+        == f"The folder held another run, which is kept in {printable(kept)}\n"
+    )
     assert results.open_run(kept).load_history("first") == HISTORY
     assert results.open_run(kept).load_model("first").count_params() == 98
     with pytest.raises(CatdogError, match="run chapter 02 first"):

@@ -24,11 +24,13 @@ def small_sample(tmp_path_factory):
 
 def digests(folder):
     files = sorted(folder.rglob("*.jpg"))
-    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    return {
+        f.relative_to(folder).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files
+    }
 
 
 def test_sample_has_the_official_layout_with_equal_classes(small_sample):
-    names = {str(path.relative_to(small_sample)) for path in small_sample.rglob("*.jpg")}
+    names = {path.relative_to(small_sample).as_posix() for path in small_sample.rglob("*.jpg")}
     assert names == {
         f"{split}/{kind}s/{kind}.{i}.jpg"
         for split, indices in (("train", range(4)), ("validation", range(4, 6)))

@@ -246,7 +246,7 @@ def test_the_number_of_a_file_is_the_last_one_in_its_name():
     assert {name: layouts.number_in(name) for name in numbers} == numbers
     composed, decomposed = "K\u00e4tzchen.jpg", "Ka\u0308tzchen.jpg"  # as on Windows, on a Mac
     assert layouts.number_in(composed) == layouts.number_in(decomposed)
-    assert layouts.number_in(os.fsdecode(b"k\xe4tzchen.jpg")) >= 0
+    assert layouts.number_in("k\udce4tzchen.jpg") >= 0  # a byte that is no UTF-8, on Linux
     named = Counter(layouts.number_in(f"{a}{b}.jpg") % 10 for a in "bcdfgh" for b in "aeiouklmnr")
     assert len(named) == 10
 

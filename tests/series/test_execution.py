@@ -10,6 +10,7 @@ import nbformat
 import psutil
 import pytest
 
+from catdog_helpers.files.paths import printable
 from notebooks import PROJECT, copy_of, printed, run, write_notebook
 
 FAILURES = {
@@ -141,7 +142,7 @@ def test_a_second_run_into_the_same_folder_is_refused_and_the_first_ends_well(tm
             time.sleep(0.05)
         assert run(tmp_path, "-p", "SEED=1") == 2
         err = capsys.readouterr().err
-        assert re.match(rf"error: --out: {re.escape(str(folder))} is in use by process", err)
+        assert re.match(rf"error: --out: {re.escape(printable(folder))} is in use by process", err)
         assert f"process {first.pid} on" in err
         (folder / "go").touch()
     assert first.returncode == 0

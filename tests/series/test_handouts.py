@@ -45,7 +45,8 @@ def chapter(number, *cells):
         code("secret = 6 * 7", new_output("stream", text="forty-two"), tags=["solution"]),
         new_markdown_cell("The *secret answer* is plain.", metadata={"tags": ["solution"]}),
     ]
-    given = {"DATA": "/home/teacher/pets.zip", "RUN_DIR": "/home/teacher/run"}
+    home = Path("/home/teacher").absolute()  # on Windows with the letter of a drive
+    given = {"DATA": str(home / "pets.zip"), "RUN_DIR": str(home / "run")}
     metadata = {"papermill": {"parameters": given}, "kernelspec": {"name": "python3"}}
     metadata["kernelspec"]["display_name"] = "Python 3"
     return new_notebook(cells=cells, metadata=metadata)
