@@ -194,11 +194,13 @@ def _write_versions(folder, chapters, table):
     parts = [read_parts(name, notebook) for name, notebook in chapters.items()]
     _write_plan(folder / "teacher", parts, for_students)
     remarks = [_write_working_copies(folder / "student", for_students)]
+    # Before chapter 1 the scores would say how the story ends.
+    tables = {"student": "", "teacher": table}
     for version in versions:
-        _write_index(folder / version, version, for_students, table)
+        _write_index(folder / version, version, for_students, tables[version])
     remarks.append(print_pdfs(folder))
     for version in versions:  # again, now with links to the PDFs
-        _write_index(folder / version, version, for_students, table)
+        _write_index(folder / version, version, for_students, tables[version])
     return "; ".join(filter(None, remarks))
 
 

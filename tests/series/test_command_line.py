@@ -130,7 +130,7 @@ def test_handouts_hold_the_chapters_of_the_run(tmp_path, capsys, monkeypatch):
 
     assert run(tmp_path, "--handouts") == 0
     assert pages() == ["01_one", "02_two"]
-    index = (handouts / "student" / "index.html").read_text(encoding="utf-8")
+    index = (handouts / "teacher" / "index.html").read_text(encoding="utf-8")
     assert "Images: sample. Seed: 0." in index
     assert "50.0%" in index
     out = capsys.readouterr().out

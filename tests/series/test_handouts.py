@@ -45,6 +45,7 @@ def chapter(number, *cells):
         code("secret = 6 * 7", new_output("stream", text="forty-two"), tags=["solution"]),
         new_markdown_cell("The *secret answer* is plain.", metadata={"tags": ["solution"]}),
     ]
+    cells[-2].id = "solution-1"
     home = Path("/home/teacher").absolute()  # on Windows with the letter of a drive
     given = {"DATA": str(home / "pets.zip"), "RUN_DIR": str(home / "run")}
     metadata = {"papermill": {"parameters": given}, "kernelspec": {"name": "python3"}}
@@ -103,7 +104,10 @@ def test_only_the_teacher_sees_solutions(folder):
     for path, content in tree(folder / "student").items():
         assert not re.search(rb"secret|6 \* 7|forty-two", content), path.name
     page = soup(folder / "student" / "chapter.html")
-    assert [box.get_text(" ") for box in page.select(".answer")] == ["Your answer"] * 2
+    assert [box.get_text(" ") for box in page.select(".answer")] == [
+        "Your answer to 1",
+        "Your answer",
+    ]
     page = soup(folder / "teacher" / "chapter.html")
     code_box, prose_box = map(words, page.select(".solution"))
     assert code_box == "Solution secret = 6 * 7 forty-two"
@@ -194,21 +198,21 @@ def test_the_plan_lists_what_fits_into_a_lesson(folder):
     page = soup(folder / "teacher" / "plan.html")
     heads = ["chapter", "part", "reading", "machine", "exercises", "together"]
     first = ["Chapter 1", "whole", "25", "2", "20", "45"]
+    first_core = ["Chapter 1", "the core alone", "15", "2", "0", "15"]
     own = ["Chapter 3", "no note", "", "not measured", "", "0"]
     second = ["Chapter 2", "whole", "25", "31", "20", "51"]
-    second_core = ["Chapter 2", "the core alone", "15", "31", "0", "31"]
     last = ["Chapter 4", "whole", "25", "not measured", "20", "45"]
+    last_core = ["Chapter 4", "the core alone", "15", "not measured", "0", "15"]
     wanted = {
-        "45 of 45": [heads, first, own],
-        "76 of 90": [heads, first, second_core, own],
+        "30 of 45": [heads, first_core, own, last_core],  # chapter 2 would take 31
+        "81 of 90": [heads, first_core, second, own, last_core],
         "141 of 180": [heads, first, second, own, last],
     }
     tables = {table.caption.get_text(): table_rows(table) for table in page.select("table")}
     assert tables == {f"{each} minutes are planned.": rows for each, rows in wanted.items()}
     text = words(page.main)
-    assert text.count("The core: Chapter 2 : Exercises") == 1
-    left_out = re.findall(r"Left out: (Chapter \d(?: , Chapter \d)*)", text)
-    assert left_out == ["Chapter 2 , Chapter 4", "Chapter 4"]
+    assert text.count("The core: Chapter 1 : Exercises Chapter 4 : Exercises") == 2
+    assert re.findall(r"Left out: (Chapter \d(?: , Chapter \d)*)", text) == ["Chapter 2"]
 
 
 def test_the_plan_is_linked_for_the_teacher_alone(folder):
@@ -263,7 +267,7 @@ def test_names_of_files_are_shown_as_they_are(folder):
     chapters = {"chapter": chapter(1, code("show()", *outputs))}
     handouts.write_handouts(folder, chapters, SCORES, f"Images: {name}.")
     assert words(soup(folder / "student" / "chapter.html").main).count(name) == 2
-    assert soup(folder / "student" / "index.html").caption.get_text() == f"Images: {name}."
+    assert soup(folder / "teacher" / "index.html").caption.get_text() == f"Images: {name}."
 
 
 def test_figures_carry_their_description(folder):
@@ -292,19 +296,20 @@ def test_student_notebooks_run_and_hold_no_outputs(folder):
     assert (names["DATA"], names["RUN_DIR"], names["answer"]) == ("pets.zip", "runs/latest", 8)
 
 
-def test_the_index_lists_chapters_and_scores(folder):
+def test_the_index_lists_chapters_and_the_teachers_has_the_scores(folder):
     write(folder)
     page = soup(folder / "student" / "index.html")
     first, _ = page.select(".chapters li")
     assert words(first) == "Chapter 1: Look & count To see pixels . notebook"
-    (table,) = page.select("table")
+    assert page.select("table") == []
+    (table,) = soup(folder / "teacher" / "index.html").select("table")
     assert table.caption.get_text() == "Images: sample. Seed: 0."
     rows = [[cell.get_text() for cell in row.select("th, td")] for row in table.select("tr")]
     assert rows == [["model", "validation"], ["first", "81.2%"], ["fine_tuned", "90.0%"]]
     scopes = [cell["scope"] for cell in table.select("th")]
     assert scopes == ["col", "col", "row", "row"]
     write(folder, scores=pd.DataFrame())
-    assert soup(folder / "student" / "index.html").select("table") == []
+    assert soup(folder / "teacher" / "index.html").select("table") == []
 
 
 def test_the_glossary_leads_to_the_place_in_its_chapter(folder):
