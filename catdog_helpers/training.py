@@ -56,7 +56,9 @@ def fit(model, train, validation, epochs, *, progress=True, callbacks=()):
         If a set is empty, where Keras would only warn, or if the loss is not a number any more.
     """
     for name, images in (("training", train), ("validation", validation)):
-        if len(images[0] if isinstance(images, tuple) else images) == 0:
+        # Of a filtered dataset the number of batches is not known, and negative.
+        n = len(images[0]) if isinstance(images, tuple) else int(images.cardinality())
+        if n == 0:
             raise CatdogError(f"the {name} set is empty")
     if isinstance(train, tuple):
         train = batch_arrays(train, shuffle=True)

@@ -3,6 +3,7 @@
 The backbone is cut short and has random weights: nothing here asks how good a model is.
 """
 
+import itertools
 import json
 import os
 import re
@@ -278,3 +279,37 @@ def test_a_chapter_goes_on_without_bad_files_only_when_told(tmp_path, capsys):
         run_series(folder, tmp_path / "run", 0, CHAPTERS[:1])
     run_series(folder, tmp_path / "run", 0, CHAPTERS[:1], SKIP_BAD_FILES=True)
     assert "left out: train/cats/cat.t0.jpg" in capsys.readouterr().out
+
+
+def put_two_split(root, n):
+    for part, name in itertools.product(("train", "test"), ("owl", "rabbit")):
+        for i in range(n):
+            path = root / part / name / f"{part}{i}.jpg"
+            trees.put(path, trees.encoded(trees.image(90, str(path), SIZE)))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("put", "n", "words"),
+    [
+        (trees.kaggle, 4, "8 of 8 files are in the set that the rule gives"),  # the smallest
+        (trees.asirra, 10, "20 of 20 files are in the set that the rule gives"),
+        (trees.official, 6, "of 24 files are in the set that the rule gives"),
+        (put_two_split, 8, "so the folders decide, for validation the number in a name"),
+    ],
+    ids=["kaggle", "asirra", "official", "two-split"],
+)
+def test_chapter_1_tells_the_rule_of_each_layout(put, n, words, tmp_path, capsys):
+    run_series(put(tmp_path / "images", n), tmp_path / "run", 0, CHAPTERS[:1], all_cells=True)
+    told = capsys.readouterr().out
+    assert words in told
+    assert "files left out: 0" in told
+
+
+def test_the_rule_holds_where_a_bad_file_is_left_out(tmp_path, capsys):
+    folder = trees.kaggle(tmp_path / "images", 10)
+    trees.put(folder / "cat.3.jpg", trees.TRUNCATED)
+    run_series(folder, tmp_path / "run", 0, CHAPTERS[:1], all_cells=True, SKIP_BAD_FILES=True)
+    told = capsys.readouterr().out
+    assert "19 of 19 files are in the set that the rule gives" in told
+    assert "files left out: 1" in told

@@ -93,6 +93,12 @@ def test_an_empty_training_set_is_an_error(labeled):
         training.fit(models.build_small_network(SIZE), empty, labeled, epochs=1)
 
 
+def test_a_dataset_of_unknown_length_is_trained_on(labeled):
+    batches = tf.data.Dataset.from_tensor_slices(labeled).batch(8).filter(lambda *_: True)
+    assert int(batches.cardinality()) == tf.data.UNKNOWN_CARDINALITY
+    assert training.fit(models.build_small_network(SIZE), batches, labeled, epochs=1).epochs == 1
+
+
 def test_warp_without_change_is_the_identity(labeled, monkeypatch):
     monkeypatch.setattr(
         tf.random,
