@@ -102,10 +102,12 @@ def load_splits(source, *, skip=False, decisions=""):
     if bad and not (skip and skippable):
         listed = "; ".join(map(str, report.errors[:_LISTED]))
         n = len(report.errors)
-        more = f"; and {n - _LISTED} more" if n > _LISTED else ""
+        listed += f"; and {n - _LISTED} more" if n > _LISTED else ""
+        if not skippable:  # of a folder: a warning about files that are not used may say why
+            listed += "".join(f"; warning: {each}" for each in report.warnings[:_LISTED])
         leave_out = ", or leave these files out (SKIP_BAD_FILES = True in a chapter)"
         raise CatdogError(
-            f"{counted(n, 'error')} in {printable(report.root)}: {listed}{more}. "
+            f"{counted(n, 'error')} in {printable(report.root)}: {listed}. "
             f"Fix {'it' if n == 1 else 'them'} ({_CHECK} lists all){leave_out if skippable else ''}"
         )
     for grade, problems in (("warning", report.warnings), ("left out", report.errors)):

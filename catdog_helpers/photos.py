@@ -26,7 +26,7 @@ ONLY_DRAWINGS = (
     "of a run on photos"
 )
 # HEIC is named even where it cannot be read: the message then says what to install.
-_SUFFIXES = {*SUFFIXES, ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+_SUFFIXES = {*SUFFIXES, ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"}
 # From so many on LiteRT, 2 ms a photo (MobileNetV2 on two cores), makes up for the 4 s in which a
 # model is converted; Keras takes 20 ms, and 3 s more where it first traces a graph.
 _PAYS_FROM = 200

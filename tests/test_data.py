@@ -229,6 +229,20 @@ def test_a_class_that_has_only_bad_files_cannot_be_skipped(tree):
         data.load_splits(tree, skip=True)
 
 
+@pytest.mark.parametrize("suffix", [".webp", ".CR3", ".heic"])
+def test_a_class_of_other_types_is_an_error_that_says_what_to_do(tree, suffix):
+    if suffix in layouts.SUFFIXES:
+        pytest.skip("pillow-heif is installed")
+    for path in (tree / "train" / "dogs").iterdir():
+        path.rename(path.with_suffix(suffix))
+    with pytest.raises(CatdogError) as caught:
+        data.load_splits(tree)
+    line = str(caught.value)
+    assert "1 error in" in line and "train/dogs has no images; warning: does not use 10" in line
+    advice = ", or for HEIC pip install pillow-heif" if suffix == ".heic" else ""
+    assert f"10 images of other types, convert to JPEG{advice}: {suffix} 10. Fix it" in line
+
+
 def test_skipping_leaves_two_training_images_of_each_class_or_is_refused(tree):
     for i in range(8):
         trees.put(tree / "train" / "cats" / f"cat.t{i}.jpg", b"")

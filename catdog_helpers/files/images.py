@@ -24,7 +24,7 @@ except ImportError:
 else:
     pillow_heif.register_heif_opener()
     FORMATS = (*FORMATS, "HEIF")
-    SUFFIXES |= {".heic": "HEIF", ".heif": "HEIF"}
+    SUFFIXES |= {".heic": "HEIF", ".heif": "HEIF", ".hif": "HEIF"}
 # A photo of one's own may come in more; a data set may not, since other tools can't read them.
 PHOTO_FORMATS = (*FORMATS, "TIFF", "AVIF")
 # What makes an image upright, by its orientation (EXIF 2.32, tag 0x0112).

@@ -47,14 +47,21 @@ FEWEST = {"train": 2, "validation": 1, "test": 1}
 _EXTREME_RATIO = 4  # always predicting the larger class would be correct in 80 %
 # What operating systems, network drives and Jupyter leave in folders of images.
 _JUNK = re.compile(
-    r"\..*|__MACOSX|Thumbs\.db|desktop\.ini|@eaDir|#recycle|\$RECYCLE\.BIN|lost\+found|"
-    r"System Volume Information",
+    r"\..*|__MACOSX|Thumbs\.db|desktop\.ini|\$RECYCLE\.BIN|RECYCLER|RECYCLED|FOUND\.\d{3}|"
+    r"System Volume Information|lost\+found|@eaDir|#recycle|#snapshot|@Recycle|"
+    r"@Recently-Snapshot|Network Trash Folder|Temporary Items",
     re.IGNORECASE,
 )
+_HEIC = (".heic", ".heics", ".heif", ".heifs", ".hif")  # .hif is Canon's and Fujifilm's
 # Suffixes of images that are not read, but that nobody means to leave out.
 _OTHER_IMAGES = (
-    *(".heic", ".heif", ".avif", ".webp", ".tif", ".tiff", ".jpe", ".jfif", ".jp2", ".jxl"),
-    *(".svg", ".dng", ".cr2", ".nef", ".arw"),
+    *_HEIC,
+    *(".avif", ".avifs", ".webp", ".tif", ".tiff", ".jpe", ".jfif", ".jif", ".svg", ".apng"),
+    *(".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".jxr", ".psd", ".psb", ".xcf", ".tga", ".ppm"),
+    # What cameras save unprocessed ("raw").
+    *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".srw", ".orf"),
+    *(".rw2", ".rwl", ".raf", ".raw", ".pef", ".x3f", ".3fr", ".fff", ".iiq", ".erf", ".kdc"),
+    *(".dcr", ".mef", ".mos", ".mrw", ".gpr"),
 )
 _KAGGLE_NAME = re.compile(r"(cat|dog)\.\d+\.", re.IGNORECASE)
 _ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".tar", ".gz")
@@ -299,7 +306,7 @@ class _Listing:
         others = {name: n for name, n in self.ignored.items() if name.lower() in _OTHER_IMAGES}
         rest = {name: n for name, n in self.ignored.items() if name not in others}
         n_others = counted(sum(others.values()), "image")
-        heic = any(name.lower() in (".heic", ".heif") for name in others)
+        heic = any(name.lower() in _HEIC for name in others)
         advice = (
             "convert to JPEG, or for HEIC pip install pillow-heif" if heic else "convert to JPEG"
         )

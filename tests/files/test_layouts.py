@@ -156,7 +156,12 @@ def test_junk_is_one_note_and_no_class(tree):
 
 
 @pytest.mark.parametrize(
-    "name", ["@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "System Volume Information"]
+    "name",
+    [
+        *("@eaDir", "#recycle", "#snapshot", "@Recycle", "@recycle", "@Recently-Snapshot"),
+        *("$RECYCLE.BIN", "RECYCLER", "FOUND.000", "found.001", "System Volume Information"),
+        *(".Trash-1000", ".Trashes", "lost+found", "Network Trash Folder"),
+    ],
 )
 def test_folders_of_other_systems_are_junk_at_every_level(tree, name):
     for folder in (tree, tree / "train", tree / "validation" / "dogs"):
@@ -190,6 +195,23 @@ def test_images_of_other_types_are_a_warning(tree):
     if ".heic" in SUFFIXES:  # pillow-heif is installed
         text = "does not use 1 image of other types, convert to JPEG: .webp 1"
     assert problems(tree, "error", "warning", "note") == [text]
+
+
+@pytest.mark.parametrize(
+    "suffix", [".CR3", ".cr2", ".DNG", ".nef", ".arw", ".orf", ".RW2", ".raf", ".psd", ".jxl"]
+)
+def test_images_as_cameras_and_programs_save_them_are_a_warning(tree, suffix):
+    trees.put(tree / "train" / "cats" / f"a{suffix}", b"")
+    text = f"does not use 1 image of other types, convert to JPEG: {suffix} 1"
+    assert problems(tree, "error", "warning", "note") == [text]
+
+
+def test_heic_as_cameras_name_it_has_its_own_advice(tree):
+    if ".hif" in SUFFIXES:
+        pytest.skip("pillow-heif is installed")
+    trees.put(tree / "train" / "cats" / "a.HIF", b"")
+    (text,) = problems(tree, "error", "warning", "note")
+    assert text.endswith("pip install pillow-heif: .HIF 1")
 
 
 def test_classes_that_differ_between_the_splits_are_an_error(tree):
