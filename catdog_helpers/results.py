@@ -10,7 +10,6 @@ import math
 import os
 import re
 import zipfile
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -449,11 +448,14 @@ def read_class_names(path):
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                archive.open(member).close()  # compares the two places of its name
             if _CLASSES_MEMBER not in archive.namelist():
                 return _CLASS_NAMES
             names = json.loads(archive.read(_CLASSES_MEMBER))
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise CatdogError(f"{path} is damaged, or not a model of this series: {error}") from error
+    except Exception as error:  # zipfile raises many kinds on damaged files
+        why = " ".join(str(error).split())[:200]
+        raise CatdogError(f"{path} is damaged, or not a model of this series: {why}") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise CatdogError(f"{path} is damaged: it does not name its classes")
     return tuple(names)

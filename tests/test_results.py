@@ -342,6 +342,24 @@ def test_a_model_file_without_class_names_is_of_cats_and_dogs(tmp_path, model):
             results.read_class_names(tmp_path / "bad.keras")
 
 
+def test_class_names_with_any_bit_flipped_are_one_line_or_the_same(tmp_path, model):
+    path = tmp_path / "first.keras"
+    results.save_model(model, path, ("Fox", "owl"))
+    content = path.read_bytes()
+    name = b"class_names.json"  # 30 bytes after the start of its entry, 46 in the list at the end
+    first, last = content.index(name) - 30, content.rindex(name) - 46
+    entry = range(first, first + 30 + len(name) + len(b'["Fox", "owl"]'))
+    for where in (*entry, *range(last, last + 46 + len(name))):
+        for bit in range(8):
+            flipped = bytearray(content)
+            flipped[where] ^= 1 << bit
+            path.write_bytes(flipped)
+            try:
+                assert results.read_class_names(path) == ("Fox", "owl")
+            except CatdogError as error:
+                assert f"{path} is damaged" in str(error) and "\n" not in str(error)
+
+
 def test_goals_are_for_cats_and_dogs(run):
     assert run.goal_text("first", 0.52) == "goal of 52 %: met"
     assert run.goal_text("transfer", 0.9) == "goal of 95 %: not met"
