@@ -456,13 +456,13 @@ def score_call(call, dataset):
     Raises
     ------
     CatdogError
-        If the dataset is empty.
+        If the dataset is empty, or a logit is not a number.
     """
     batches = [(np.asarray(labels), np.asarray(call(images))) for images, labels in dataset]
     if not batches:
         raise CatdogError("there are no images to score")
     labels, logits = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return Score(labels, softmax(logits.astype("float64"), axis=1))
+    return Score(labels, logits_to_probabilities(logits, getattr(call, "name", "this model")))
 
 
 def compare_gaps(first, second):

@@ -250,6 +250,8 @@ def test_a_call_is_scored_as_the_model_is(brightness_model, images):
     assert (called.accuracy, turned.accuracy) == (1, 0)
     with pytest.raises(CatdogError, match="no images"):
         scoring.score_call(brightness_model, [])
+    with pytest.raises(CatdogError, match=r"predictions of 'this model' are not numbers"):
+        scoring.score_call(lambda x: np.full((len(x), 2), np.nan), [images])
 
 
 def test_gaps_by_hand():
