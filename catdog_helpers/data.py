@@ -1,5 +1,7 @@
 """A source's splits, and arrays and datasets made from them."""
 
+import errno
+import stat
 import zlib
 from dataclasses import dataclass, replace
 from multiprocessing.pool import ThreadPool
@@ -21,7 +23,7 @@ from catdog_helpers.files.layouts import (
     find_layout,
     list_images,
 )
-from catdog_helpers.files.paths import cache_folder, counted, printable
+from catdog_helpers.files.paths import cache_folder, counted, printable, reason
 from catdog_helpers.machine import free_memory
 from catdog_helpers.quiet_tensorflow import tf
 
@@ -30,6 +32,8 @@ IMAGE_SIZE = 160
 # other splits, the model and its gradients need room too.
 _MEMORY_SHARE = 0.3
 _CHECK = "python -m catdog_helpers check PATH"
+# A link to nothing or to itself, or no permission.
+_UNREADABLE = (errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM)
 _LISTED = 10  # problems that a chapter shows before it says how many more there are
 
 
@@ -148,7 +152,8 @@ def list_files(source, decisions=""):
     Raises
     ------
     CatdogError
-        If the source cannot be had, or the decisions do not fit (see `files.decisions`).
+        If the source cannot be had, the decisions do not fit (see `files.decisions`), or a file
+        cannot be read just now.
     """
     root, layout = find_layout(_locate(source))
     images = {each.path.relative_to(root).as_posix(): each for each in list_images(root, layout)[0]}
@@ -172,11 +177,19 @@ def find_root(source):
 
 
 def _checksum(path):
-    """Return the CRC-32 of a file, 0 where there are no bytes to be had."""
+    """Return the CRC-32 of a file, 0 for what `check` refuses: a file that nobody can read.
+
+    Any other error may be gone in a moment, and a run must not remember it as the contents.
+    """
     try:
-        return zlib.crc32(path.read_bytes()) if path.is_file() else 0
-    except OSError:
-        return 0
+        regular = stat.S_ISREG(path.stat().st_mode)  # a named pipe would make us wait forever
+        return zlib.crc32(path.read_bytes()) if regular else 0
+    except OSError as error:
+        if error.errno in _UNREADABLE:
+            return 0
+        raise CatdogError(
+            f"cannot read {printable(path)}: {reason(error)}; try again, or take the file away"
+        ) from error
 
 
 def _locate(source):
@@ -222,8 +235,9 @@ def load_images(split, image_size=IMAGE_SIZE):
     """
     needed, free = _bytes_needed(split, image_size), free_memory()
     if needed > free:
+        n_images = counted(len(split), "image")
         raise CatdogError(
-            f"{len(split)} images of {split.name} take {needed / 1e9:.1f} GB, and "
+            f"{n_images} of {split.name} would take {needed / 1e9:.1f} GB, and "
             f"{free / 1e9:.1f} GB of memory are free; use make_dataset, which reads in batches"
         )
     images = np.empty((len(split), image_size, image_size, 3), dtype="uint8")
@@ -280,8 +294,8 @@ def make_dataset(split, *, image_size=IMAGE_SIZE, batch_size=32, shuffle=False, 
         images = images.shuffle(len(split), seed=seed)
     if not in_memory:
         print(
-            f"{split.name}: {len(split)} images take {needed / 1e9:.1f} GB, more than "
-            f"{_MEMORY_SHARE:.0%} of {free / 1e9:.1f} GB of free memory; "
+            f"{split.name}: {counted(len(split), 'image')} would take {needed / 1e9:.1f} GB, more "
+            f"than {_MEMORY_SHARE:.0%} of {free / 1e9:.1f} GB of free memory; "
             "every pass decodes them anew"
         )
         images = images.map(decode, num_parallel_calls=tf.data.AUTOTUNE)

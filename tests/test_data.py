@@ -1,4 +1,6 @@
 import dataclasses
+import errno
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -215,6 +217,46 @@ def test_skipped_files_are_listed_and_move_no_other(bad_tree, capsys):
     assert len(lines) == 3
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ENOMEM])
+def test_an_error_that_may_pass_is_never_taken_for_the_contents_of_a_file(
+    tree, monkeypatch, number
+):
+    bad, real, files = (
+        tree / "train" / "cats" / "cat.t0.jpg",
+        Path.read_bytes,
+        data.list_files(tree),
+    )
+
+    def failing(path):
+        if path == bad:
+            raise OSError(number, os.strerror(number))
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        with pytest.raises(CatdogError) as caught:
+            data.list_files(tree)
+    assert f"cannot read {bad.as_posix()}: {os.strerror(number)}; try" in str(caught.value)
+    assert data.list_files(tree) == files
+
+
+def test_files_that_nobody_can_read_are_listed_as_such(tree, monkeypatch):
+    cats, real = tree / "train" / "cats", Path.read_bytes
+
+    def denied(path):
+        if path.name == "cat.t1.jpg":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    trees.link(cats / "nothing.jpg", cats / "none")
+    trees.link(cats / "circle.jpg", cats / "circle.jpg")
+    files = data.list_files(tree)
+    for name in ("cat.t1", "nothing", "circle"):
+        assert files[f"train/cats/{name}.jpg"] == "train 0 00000000"
+    assert files["train/cats/cat.t0.jpg"] != "train 0 00000000"
+
+
 def test_wrong_folders_cannot_be_skipped(bad_tree):
     (bad_tree / "train" / "birds").mkdir()
     with pytest.raises(CatdogError, match="5 errors") as caught:
@@ -297,8 +339,12 @@ def test_a_file_that_went_bad_after_the_check_is_named(splits):
 
 
 def test_images_that_memory_does_not_hold_are_refused(splits, little_memory):
-    with pytest.raises(CatdogError, match=r"20 images of train take 0.0 GB.*use make_dataset"):
+    with pytest.raises(
+        CatdogError, match=r"20 images of train would take 0.0 GB.*use make_dataset"
+    ):
         data.load_images(splits[0])
+    with pytest.raises(CatdogError, match=r"^1 image of train would take 0.0 GB"):
+        data.load_images(splits[0].take([0]), 600)
 
 
 def test_a_dataset_has_the_images_in_batches(splits):
@@ -356,7 +402,7 @@ def test_streaming_gives_the_same_batches(splits, shuffle, monkeypatch, capsys):
     monkeypatch.setattr(data, "free_memory", lambda: 7_900_000)
     streamed = passes()
     assert capsys.readouterr().out == (
-        "train: 20 images take 0.0 GB, more than 30% of 0.0 GB of free memory; every pass "
+        "train: 20 images would take 0.0 GB, more than 30% of 0.0 GB of free memory; every pass "
         "decodes them anew\n"
     )
     for first, second in zip(in_memory, streamed, strict=True):
