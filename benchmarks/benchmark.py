@@ -25,6 +25,8 @@ import psutil
 import straightforward
 from job import Job
 
+from catdog_helpers import n_cpus
+
 WAYS = ("theirs", "ours")
 
 
@@ -246,7 +248,7 @@ def machine():
     facts = [
         platform.platform(),
         processor,
-        f"{os.cpu_count()} cores",
+        f"{n_cpus()} cores",
         f"{psutil.virtual_memory().total / 2**30:.0f} GB",
         f"Python {platform.python_version()}",
         *(f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "keras")),

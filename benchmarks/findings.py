@@ -16,6 +16,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from catdog_helpers.files.paths import counted
+
 FOLDER = Path(__file__).parent
 README = FOLDER.parent / "README.md"
 SOURCES = ("sample", "photos")
@@ -68,7 +70,7 @@ def broken(claims, measured):
 
 def table(claims, measured):
     """Lay out what was measured as the lines of README's table: mean (lowest to highest)."""
-    heads = [f"{source}, {len(measured[source]['seeds'])} seeds" for source in SOURCES]
+    heads = [f"{source}, {counted(len(measured[source]['seeds']), 'seed')}" for source in SOURCES]
     rows = [f"| finding | {' | '.join(heads)} |", "| --- | --- | --- |"]
     for name, claim in sorted(claims.items(), key=lambda item: item[0][:2]):  # by chapter
         form, factor = _SHOW[claim["show"]]

@@ -138,6 +138,11 @@ def _sample(options):
         return 2
     if options.kinds is not None or options.count is not None:
         return _sample_kinds(options)
+    try:
+        sample.check_seed(options.seed)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     if options.sheet is None:
         print(f"the sample lies in {sample.make_sample(options.folder, options.seed)}")
         return 0

@@ -283,12 +283,17 @@ def test_sample_draws_other_kinds(tmp_path, capsys):
         (["FOLDER", "--kinds", "owl,unicorn"], "no kind 'unicorn'"),
         (["FOLDER", "--kinds", "owl"], "2 to 10 kinds"),
         (["FOLDER", "--kinds", ""], "no kind ''"),
+        (["FOLDER", "--kinds", "owl,fox", "--seed", "-1"], "a seed of 0 or above, not -1"),
+        (["FOLDER", "--seed", "-1"], "a seed of 0 or above, not -1: the pre-training has those"),
+        (["--sheet", "sheet.png", "--seed", "-1"], "a seed of 0 or above, not -1"),
         (["FOLDER", "--kinds", "owl,fox", "--count", "0"], "1 to 100,000"),
         (["FOLDER", "--count", "5"], "--count with --kinds"),
         (["--sheet", "sheet.png", "--kinds", "owl,fox"], "goes with a FOLDER"),
     ],
 )
-def test_wrong_kinds_are_one_line_and_draw_nothing(tmp_path, monkeypatch, capsys, options, reason):
+def test_wrong_kinds_and_seeds_are_one_line_and_draw_nothing(
+    tmp_path, monkeypatch, capsys, options, reason
+):
     monkeypatch.chdir(tmp_path)
     assert command_line.main(["sample", *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()

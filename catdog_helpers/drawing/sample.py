@@ -15,13 +15,14 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from catdog_helpers import CatdogError
+from catdog_helpers import CatdogError, n_cpus
 from catdog_helpers.drawing.breeds import BREEDS, KINDS
 from catdog_helpers.drawing.draw import draw
 from catdog_helpers.files.paths import atomic, reason
 
 _IMAGES_PER_SEED = 1_000_000
 FEWEST_KINDS, MOST_KINDS = 2, 10
+_MOST_WORKERS = 61  # that Windows can wait for
 _CHUNK = 25  # images that a worker draws at a time
 
 
@@ -39,6 +40,12 @@ def code_hash():
     return digest.hexdigest()[:12]
 
 
+def check_seed(seed):
+    """Raise a ValueError for a seed, an int, below 0: the pre-training has those."""
+    if seed < 0:
+        raise ValueError(f"take a seed of 0 or above, not {seed}: the pre-training has those below")
+
+
 def make_sample(folder, seed=0, train=1000, validation=500):
     """Draw the sample into a folder in the official layout, completely or not at all.
 
@@ -50,7 +57,8 @@ def make_sample(folder, seed=0, train=1000, validation=500):
     folder : path-like
         Where ``train/`` and ``validation/`` go, each with ``cats/`` and ``dogs/``. If this very
         sample is there already, it is kept as it is.
-    seed : int
+    seed : int, 0 or above
+        Below it lie the seeds of the pre-training.
     train, validation : int
         How many images, half of them cats and half of them dogs.
 
@@ -61,9 +69,12 @@ def make_sample(folder, seed=0, train=1000, validation=500):
 
     Raises
     ------
+    ValueError
+        If the seed is below 0.
     CatdogError
         If the folder has something else in it or cannot be written; no half sample is left.
     """
+    check_seed(seed)
     folder = Path(folder)
     files = _files(seed, train, validation)
     return folder if _holds(folder, files) else _make(folder, files)
@@ -109,8 +120,7 @@ def make_kinds(folder, kinds, count=100, seed=0):
     most = _IMAGES_PER_SEED // MOST_KINDS  # more would be images of the next seed
     if not 1 <= count <= most:
         raise ValueError(f"draw 1 to {most:,} images of each kind, not {count:,}")
-    if seed < 0:
-        raise ValueError(f"take a seed of 0 or above, not {seed}: the pre-training has those below")
+    check_seed(seed)
     first = seed * _IMAGES_PER_SEED
     kinds = sorted(kinds)
     files = [
@@ -177,7 +187,8 @@ def _draw_in_parallel(folder, files):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     chunks = [(folder, files[i : i + _CHUNK]) for i in range(0, len(files), _CHUNK)]
     # Spawned, not forked: a copy of a process that runs TensorFlow's threads can hang.
-    pool = ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_prepare_worker)
+    workers = min(n_cpus(), _MOST_WORKERS)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_prepare_worker)
     bar = tqdm(total=len(files), desc="drawing", unit="image", disable=not sys.stderr.isatty())
     with pool, bar:
         for count in pool.map(_draw_chunk, chunks):

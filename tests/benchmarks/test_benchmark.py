@@ -87,6 +87,11 @@ def measurement(seconds, images=10, peak_memory=1_000_000_000):
     return {"seconds": seconds, "images": images, "peak_memory": peak_memory}
 
 
+def test_the_machine_is_described_with_the_processors_that_were_used(monkeypatch):
+    monkeypatch.setattr(benchmark, "n_cpus", lambda: 77)
+    assert ", 77 cores, " in benchmark.machine()
+
+
 def test_a_summary_has_medians_ranges_and_their_ratio():
     measured = {
         "theirs": [measurement(seconds) for seconds in (8.0, 6.0, 40.0)],

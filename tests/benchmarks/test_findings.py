@@ -46,6 +46,11 @@ def test_the_claims_hold_in_what_was_measured_and_readme_shows_it():
     assert findings.table(claims, measured) in findings.README.read_text(encoding="utf-8")
 
 
+def test_one_seed_is_called_one_seed():
+    measured = {source: {"seeds": [0], "values": {}} for source in findings.SOURCES}
+    assert "| finding | sample, 1 seed | photos, 1 seed |" in findings.table({}, measured)
+
+
 @pytest.mark.parametrize(
     ("value", "source", "right"),
     [

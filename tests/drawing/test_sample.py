@@ -80,6 +80,29 @@ def test_empty_folder_is_filled(tmp_path):
     assert len(list(folder.rglob("*.jpg"))) == 4
 
 
+def test_seeds_of_the_pretraining_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="a seed of 0 or above, not -1: the pre-training has"):
+        make_sample(tmp_path / "s", seed=-1, train=2, validation=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("n_cpus", "n_workers"), [(1, 1), (3, 3), (200, 61)])
+def test_as_many_processes_draw_as_this_one_may_use_processors(
+    n_cpus, n_workers, tmp_path, monkeypatch
+):
+    asked = []
+
+    def pool(workers, *_, **__):
+        asked.append(workers)
+        raise OSError("enough")
+
+    monkeypatch.setattr(sample, "n_cpus", lambda: n_cpus)
+    monkeypatch.setattr(sample, "ProcessPoolExecutor", pool)
+    with pytest.raises(CatdogError, match="enough"):
+        make_sample(tmp_path / "s", train=2, validation=2)
+    assert asked == [n_workers]
+
+
 def test_two_at_the_same_time_make_one_sample(tmp_path):
     with ThreadPoolExecutor(2) as pool:
         made = list(pool.map(lambda _: make_sample(tmp_path / "s", train=2, validation=2), "ab"))
