@@ -24,6 +24,7 @@ WEIGHTS_URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
     "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 )
+_PACKAGE = Path(__file__).parents[1]
 RETRIES = 2
 TIMEOUT = 30  # seconds without a byte
 _GET_ON = (
@@ -55,21 +56,13 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
     CatdogError
         If the archive cannot be had, or what came is not what was expected.
     """
-    url = str(url or os.environ.get("CATDOG_URL") or OFFICIAL_URL)
-    parts = urlsplit(url)
-    local = None if "://" in url else Path(url).expanduser()
-    if parts.scheme == "file":
-        host = "" if parts.netloc == "localhost" else parts.netloc  # of a Windows share
-        local = Path(url2pathname(f"//{host}{parts.path}" if host else parts.path))
-    if local is not None:
-        verify(local, sha256=sha256, size=size)
-        return local
+    url = str(url or _given("CATDOG_URL") or OFFICIAL_URL)
+    archive, local = _locate(url, folder)
+    if local:
+        verify(archive, sha256=sha256, size=size)
+        return archive
     official = url == OFFICIAL_URL
-    name = PurePosixPath(parts.path).name or "archive.zip"
-    if not official:  # named by its address, so that no other archive is taken for it
-        name = f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
-    archive = (cache_folder() if folder is None else Path(folder)) / name
-    record = archive.with_name(f"{name}.sha256")
+    record = archive.with_name(f"{archive.name}.sha256")
     recorded = _recorded_hash(record) if official else None
     if official:
         size, sha256 = size or OFFICIAL_SIZE, sha256 or recorded
@@ -82,14 +75,45 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
     if official and recorded is None:
         # A cache that only the teacher may write to does without the record.
         with contextlib.suppress(OSError), atomic(record) as part:
-            part.write_text(f"{pooch.file_hash(archive)}  {name}\n", encoding="utf-8")
+            part.write_text(f"{pooch.file_hash(archive)}  {archive.name}\n", encoding="utf-8")
     return archive
 
 
 def find_official_archive():
     """Return where `fetch` would find the official archive without a download; else None."""
-    path = Path(os.environ.get("CATDOG_URL") or cache_folder() / PurePosixPath(OFFICIAL_URL).name)
+    path, _ = _locate(_given("CATDOG_URL") or OFFICIAL_URL)
     return path if path.is_file() and path.stat().st_size == OFFICIAL_SIZE else None
+
+
+def _locate(url, folder=None):
+    """Return where the archive of an address lies, and whether that is a local copy.
+
+    What is downloaded lies in the folder, by default the cache.
+    """
+    if "://" not in url:
+        return Path(url).expanduser(), True
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        host = "" if parts.netloc == "localhost" else parts.netloc  # of a Windows share
+        return Path(url2pathname(f"//{host}{parts.path}" if host else parts.path)), True
+    name = PurePosixPath(parts.path).name or "archive.zip"
+    if url != OFFICIAL_URL:  # named by its address, so that no other archive is taken for it
+        name = f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
+    return (cache_folder() if folder is None else Path(folder)) / name, False
+
+
+def _given(variable):
+    """Return the value of an environment variable, a path made absolute; None if it is empty."""
+    value = os.environ.get(variable)
+    if not value or "://" in value or value in ("imagenet", "drawn"):
+        return value or None
+    return os.path.abspath(os.path.expanduser(value))
+
+
+def absolute_environment():
+    """Return the variables that name paths, dict of str, for a process in another folder."""
+    variables = ("CATDOG_CACHE", "CATDOG_URL", "CATDOG_WEIGHTS")
+    return {name: value for name in variables if (value := _given(name))}
 
 
 def _recorded_hash(record):
@@ -119,7 +143,7 @@ def _quarantine(archive, sha256, size):
 
 def default_weights(source):
     """Return weights that fit a source: drawn, the file that CATDOG_WEIGHTS names, or imagenet."""
-    return "drawn" if source == "sample" else os.environ.get("CATDOG_WEIGHTS", "imagenet")
+    return "drawn" if source == "sample" else _given("CATDOG_WEIGHTS") or "imagenet"
 
 
 def fetch_weights():
@@ -140,8 +164,10 @@ def fetch_weights():
 
 def find_weights():
     """Return the weights that a run on photos would find without a download; else None."""
-    given = os.environ.get("CATDOG_WEIGHTS")
-    path = Path(given).expanduser() if given else _path_of_weights()
+    weights = default_weights("photos")
+    # The drawn ones are `models.DRAWN_WEIGHTS`, without loading Keras.
+    own = {"imagenet": _path_of_weights(), "drawn": _PACKAGE / "drawn_backbone.weights.h5"}
+    path = own.get(weights) or Path(weights)
     return None if find_weights_fault(path) else path
 
 

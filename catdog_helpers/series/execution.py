@@ -23,6 +23,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
 from catdog_helpers import CatdogError, results
+from catdog_helpers.files.download import absolute_environment
 from catdog_helpers.files.locks import owned
 from catdog_helpers.files.paths import reason
 from catdog_helpers.series.chapters import UsageError, read_notebook
@@ -148,8 +149,12 @@ def _kernel(folder, environment):
     try:
         run_sync(manager.start_kernel)(
             cwd=str(folder),
-            # The caller's -W options hold in the chapters too.
-            env={**os.environ, "PYTHONWARNINGS": ",".join(sys.warnoptions), **(environment or {})},
+            env={
+                **os.environ,
+                **absolute_environment(),  # the chapter runs in another folder
+                "PYTHONWARNINGS": ",".join(sys.warnoptions),  # the caller's -W options
+                **(environment or {}),
+            },
             stderr=subprocess.DEVNULL,
             extra_arguments=["--HistoryManager.hist_file=:memory:"],
         )

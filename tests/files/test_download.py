@@ -16,6 +16,7 @@ import trees
 
 from catdog_helpers import CatdogError
 from catdog_helpers.files import download
+from catdog_helpers.models import DRAWN_WEIGHTS
 
 
 @pytest.fixture(autouse=True)
@@ -274,6 +275,23 @@ def test_a_local_copy_needs_no_network(archive, monkeypatch, no_network):
     assert download.fetch() == archive
 
 
+def test_the_archive_is_found_wherever_fetch_takes_it_from(archive, monkeypatch):
+    monkeypatch.setattr(download, "OFFICIAL_SIZE", archive.stat().st_size)
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(archive.parent))
+    monkeypatch.chdir(archive.parent)
+    for given in (archive.as_uri(), archive.name, f"~/{archive.name}"):
+        monkeypatch.setenv("CATDOG_URL", given)
+        assert download.find_official_archive() == download.fetch() == archive
+
+
+def test_an_archive_of_a_mirror_is_found_once_it_is_downloaded(server, archive, monkeypatch):
+    monkeypatch.setattr(download, "OFFICIAL_SIZE", archive.stat().st_size)
+    monkeypatch.setenv("CATDOG_URL", server.url)
+    assert download.find_official_archive() is None
+    assert download.fetch() == download.find_official_archive()
+
+
 def test_an_address_of_a_share_keeps_its_server(archive):
     with pytest.raises(CatdogError, match=r"cannot read the archive \S*teacher.\S*pets.zip"):
         download.fetch("file://teacher/share/pets.zip")
@@ -373,5 +391,21 @@ def test_the_default_weights_fit_the_source(monkeypatch):
     monkeypatch.delenv("CATDOG_WEIGHTS", raising=False)
     assert download.default_weights("sample") == "drawn"
     assert download.default_weights("photos") == "imagenet"
-    monkeypatch.setenv("CATDOG_WEIGHTS", "mine.h5")
-    assert download.default_weights("photos") == "mine.h5"
+    for unset in ("", "imagenet"):
+        monkeypatch.setenv("CATDOG_WEIGHTS", unset)
+        assert download.default_weights("photos") == "imagenet"
+    monkeypatch.setenv("CATDOG_WEIGHTS", "drawn")
+    assert download.default_weights("photos") == "drawn"
+    assert download.find_weights() == DRAWN_WEIGHTS
+
+
+@pytest.mark.parametrize("given", ["mine.weights.h5", "~/mine.weights.h5"])
+def test_weights_are_those_of_the_working_or_home_folder(given, tmp_path, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CATDOG_WEIGHTS", given)
+    path = tmp_path / "mine.weights.h5"
+    path.write_bytes(DRAWN_WEIGHTS.read_bytes())
+    assert download.default_weights("photos") == str(path)
+    assert download.find_weights() == path

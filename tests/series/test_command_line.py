@@ -226,7 +226,8 @@ def test_weights_that_are_none_are_told_before_any_chapter_runs(
     monkeypatch.setenv("CATDOG_WEIGHTS", weights)
     assert run(needs_weights, "--data", ".") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: CATDOG_WEIGHTS: {weights}: {fault}; give")
+    path = os.path.abspath(weights)
+    assert line.startswith(f"error: CATDOG_WEIGHTS: {path}: {fault}; give")
     assert not (needs_weights / "runs").exists()
 
 
@@ -240,6 +241,20 @@ def test_weights_under_a_name_that_keras_does_not_read_are_told_before_any_chapt
     assert "weights.h5: Keras finds no weights in it unless its name ends in .weights.h5" in (
         capsys.readouterr().err
     )
+
+
+def test_relative_paths_of_the_environment_mean_the_same_in_a_chapter(needs_weights, monkeypatch):
+    monkeypatch.chdir(needs_weights)
+    names = {"CACHE": "cache", "URL": "pets.zip", "WEIGHTS": "mine.weights.h5"}
+    for name, value in names.items():
+        monkeypatch.setenv(f"CATDOG_{name}", value)
+    drawn = PROJECT / "catdog_helpers" / "drawn_backbone.weights.h5"
+    (needs_weights / "mine.weights.h5").write_bytes(drawn.read_bytes())
+    expected = [os.path.abspath(value) for value in names.values()]
+    source = f"import os; assert [os.environ['CATDOG_' + n] for n in {[*names]}] == {expected}"
+    parameters = "\n".join(f"{name} = {value!r}" for name, value in WEIGHTS.items())
+    write_notebook(needs_weights / "notebooks" / "05_five.ipynb", source, parameters=parameters)
+    assert run(needs_weights, "--data", "photos") == 0
 
 
 def test_the_sample_needs_no_weights(needs_weights):
