@@ -22,6 +22,7 @@ from catdog_helpers.files.layouts import (
 from catdog_helpers.files.paths import counted, printable
 
 _SMALLEST_SIDE = 32  # pixels
+_TINY, _SAME_BYTES = "is tiny", "has the same bytes as"
 
 
 @dataclass(frozen=True)
@@ -67,22 +68,32 @@ class Report:
 def report_lines(report, limit=5):
     """Write a report as lines of text: errors, then warnings, then notes.
 
-    Of notes with the same text at most `limit` are shown; errors and warnings all are.
+    Of notes with the same text, copies of one file and tiny images at most `limit` are shown; all
+    other errors and warnings are.
     """
     images = counted(len(report.images), "image")
     lines = [f"{images} in {printable(report.root)} ({report.layout.name} layout)"]
     for split, counts in report.counts().items():
         texts = [count_text(n, name) for name, n in counts.items()]
         lines.append(f"{split}: {', '.join(texts)}")
-    lines += [f"{problem.grade}: {problem}" for problem in report.errors + report.warnings]
-    seen = Counter()
-    for note in report.notes:
-        seen[note.text] += 1
-        if seen[note.text] <= limit:
-            lines.append(f"note: {note}")
-    lines += [f"note: {n - limit} more: {text}" for text, n in seen.items() if n > limit]
+    for problems in (report.errors, report.warnings, report.notes):
+        seen = Counter()
+        for problem in problems:
+            repeated = _repeated(problem)
+            seen[repeated] += 1
+            if repeated is None or seen[repeated] <= limit:
+                lines.append(f"{problem.grade}: {problem}")
+        more = {text: n - limit for text, n in seen.items() if text and n > limit}
+        lines += [f"{problems[0].grade}: {n} more: {text}" for text, n in more.items()]
     graded = [len(report.errors), len(report.warnings), len(report.notes)]
     return [*lines, ", ".join(map(counted, graded, ("error", "warning", "note")))]
+
+
+def _repeated(problem):
+    """Return what many problems may have in common; None for one that is always shown."""
+    if problem.text.startswith(_TINY):
+        return _TINY
+    return problem.text if problem.grade == "note" or _SAME_BYTES in problem.text else None
 
 
 def check(source):
@@ -124,7 +135,7 @@ def _check_file(image_and_name):
         return None, [Problem("error", name, str(error))]
     problems = []
     if min(size) < _SMALLEST_SIDE:
-        problems.append(Problem("warning", name, "is tiny: {}x{} pixels".format(*size)))
+        problems.append(Problem("warning", name, "{}: {}x{} pixels".format(_TINY, *size)))
     if file_format != SUFFIXES[image.path.suffix.lower()]:
         problems.append(Problem("note", name, f"is a {file_format} file by its contents"))
     if turned:
@@ -138,7 +149,7 @@ def _check_copies(copies):
     for image, name in copies:
         other = next((other for copy, other in copies if copy.label != image.label), None)
         if other:
-            text = f"has the same bytes as {printable(other)}, but another label"
+            text = f"{_SAME_BYTES} {printable(other)}, but another label"
             yield Problem("error", name, text)
     if len({image.label for image, _ in copies}) > 1:
         return
@@ -146,5 +157,5 @@ def _check_copies(copies):
     if elsewhere:  # one warning for all of them: a placeholder may be there a hundred times
         image, name = elsewhere[0]
         more = f", and so have {counted(len(elsewhere) - 1, 'more file')}" if elsewhere[1:] else ""
-        text = f"({image.split}) has the same bytes as {printable(first_name)} ({first.split})"
+        text = f"({image.split}) {_SAME_BYTES} {printable(first_name)} ({first.split})"
         yield Problem("warning", name, f"{text}{more}")

@@ -122,6 +122,31 @@ def test_tiny_images_are_a_warning(tree):
     assert texts(check(tree).warnings) == ["train/cats/x.jpg is tiny: 31x99 pixels"]
 
 
+def test_many_copies_with_two_labels_and_many_tiny_images_are_a_few_lines(tree):
+    for i in range(100):
+        trees.put(tree / "train" / "cats" / f"{i:03}.jpg", trees.GOOD)
+        trees.put(tree / "train" / "dogs" / f"{i:03}.jpg", trees.GOOD)
+        tiny = trees.image(30, f"{i}", side=10 + i % 20)
+        kind = "cats" if i < 50 else "dogs"
+        trees.saved(tree / "validation" / kind / f"{i:03}.jpg", tiny, "JPEG")
+    report = check(tree)
+    assert (len(report.errors), len(report.warnings)) == (200, 100)  # as JSON, and to skip them
+    assert report_lines(report, limit=2)[4:] == [
+        *(
+            f"error: train/{here}/00{i}.jpg has the same bytes as train/{there}/000.jpg, but "
+            "another label"
+            for here, there in (("cats", "dogs"), ("dogs", "cats"))
+            for i in range(2)
+        ),
+        "error: 98 more: has the same bytes as train/dogs/000.jpg, but another label",
+        "error: 98 more: has the same bytes as train/cats/000.jpg, but another label",
+        "warning: validation/cats/000.jpg is tiny: 10x10 pixels",
+        "warning: validation/cats/001.jpg is tiny: 11x11 pixels",
+        "warning: 98 more: is tiny",
+        "200 errors, 100 warnings, 0 notes",
+    ]
+
+
 def test_images_that_are_turned_are_a_note(tree):
     trees.put(tree / "train" / "cats" / "x.jpg", trees.red_left(6))
     trees.put(tree / "train" / "cats" / "y.jpg", trees.red_left(1))
