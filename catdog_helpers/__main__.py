@@ -60,7 +60,12 @@ def _parser():
         "photos", metavar="PHOTO", nargs="+", help="a file, a folder, or a pattern such as '*.jpg'"
     )
     command.add_argument("--model", metavar="MODEL.keras", required=True)
-    command.add_argument("--json", action="store_true", help="print the probabilities as JSON")
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help='print a list as JSON, of {"photo", "probabilities"} or {"photo", "error"} for each '
+        "photo; without a usable model each PHOTO has the error",
+    )
     command.set_defaults(command=_predict)
 
     command = commands.add_parser("demo", help="serve a page to drop photos on")
@@ -173,6 +178,16 @@ def _sample_kinds(options):
 
 
 def _predict(options):
+    try:
+        return _predict_with(options)
+    except (CatdogError, ValueError) as error:  # the model is at fault
+        if options.json:
+            answers = [{"photo": name, "error": str(error)} for name in options.photos]
+            print(json.dumps(answers, indent=2))
+        raise
+
+
+def _predict_with(options):
     from catdog_helpers.files.paths import printable
     from catdog_helpers.photos import ONLY_DRAWINGS, find_photos, load_classifier, predict_photos
     from catdog_helpers.scoring import describe

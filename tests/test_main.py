@@ -120,6 +120,23 @@ def test_predict_gives_numbers_as_json(model, photos, capsys):
     assert bad["error"].startswith("bad.jpg cannot be decoded")
 
 
+def test_predict_as_json_is_json_whatever_is_wrong_with_the_model(model, photos, capsys):
+    not_numbers = keras.models.load_model(model)
+    not_numbers.layers[-1].set_weights([np.full((3, 2), np.nan), np.zeros(2)])
+    not_numbers.save("nan.keras")
+    (photos / "damaged.keras").write_bytes(model.read_bytes()[:-9])
+    for name in ("missing.keras", "damaged.keras", "nan.keras"):
+        options = ["--model", name, "--json"]
+        assert command_line.main(["predict", "dark.jpg", "*.webp", *options]) == 1
+        out, err = capsys.readouterr()
+        (line,) = err.splitlines()
+        assert json.loads(out) == [
+            {"photo": "dark.jpg", "error": line},
+            {"photo": "*.webp", "error": line},
+        ]
+    assert "not numbers" in line
+
+
 def test_predict_expands_the_home_folder(model, photos, capsys, monkeypatch):
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(photos))
