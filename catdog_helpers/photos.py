@@ -232,6 +232,7 @@ def answer_figure(classifier, name, content):
     Returns
     -------
     plots.DescribedFigure
+        With a warning below where the model has only seen drawings.
 
     Raises
     ------
@@ -246,10 +247,13 @@ def answer_figure(classifier, name, content):
         except CatdogError as error:  # not where the upload lay
             raise CatdogError(str(error).replace(printable(path), printable(name))) from error
     sentence = describe(predict_images(classifier, image)[0], classifier.class_names)
+    description = f"{printable(name)}: {sentence}. Beside it, where the model looked."
+    note = f"Note: {ONLY_DRAWINGS}." if classifier.only_drawings else ""
     return plots.heat_overlays(
         [image[0], image[0]],
         [None, grad_cam(classifier.model, image)[0]],
         [sentence, "where it looked"],
         columns=2,
-        description=f"{printable(name)}: {sentence}. Beside it, where the model looked.",
+        note=note,
+        description=f"{description} {note}".strip(),
     )

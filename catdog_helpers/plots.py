@@ -7,6 +7,7 @@ cannot see it, and returns a `DescribedFigure`.
 import functools
 import io
 import math
+import textwrap
 
 import matplotlib as mpl
 import numpy as np
@@ -37,6 +38,7 @@ _PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
 # The figures of a text column. On a phone they shrink to half of it: type of 10 points is then as
 # high as 8 pixels, which can still be read.
 _WIDTH = 6.4  # inches
+_LETTERS, _LINE = 13, 0.17  # letters of 9 points to an inch, and the height of a line in inches
 # Under a map of heat an image is gray, by Rec. 601's weights of red, green and blue, and paler.
 _LUMINANCE, _PALE = (0.299, 0.587, 0.114), 0.7
 # After matplotlib's own font, what systems have for file names in Chinese, Japanese and Korean.
@@ -253,7 +255,7 @@ def _draw_reliability(ax, table):
 
 
 @mpl.rc_context(STYLE)
-def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, description):
+def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, note="", description):
     """Show images in pale gray with a map of heat over each, from yellow to dark red.
 
     An image whose map is None stays in color.
@@ -264,6 +266,8 @@ def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, descript
     maps : sequence of float arrays, shape (height, width), values 0..1, or None
         For example from `explain.grad_cam`; where it is 0 the image shows through.
     titles, columns, colors : see `image_grid`
+    note : str
+        A sentence below the images.
     """
     shown = [
         np.asarray(image) if heat is None else pale_gray(image)
@@ -274,6 +278,10 @@ def heat_overlays(images, maps, titles=None, *, columns=4, colors=None, descript
     for ax, heat in zip(figure.axes, maps, strict=False):
         if heat is not None:
             ax.imshow(heat, cmap="YlOrRd", vmin=0, vmax=1, alpha=0.85 * np.clip(heat, 0, 1))
+    if note:
+        lines = textwrap.wrap(note, int(_LETTERS * figure.get_figwidth()))
+        figure.set_figheight(figure.get_figheight() + _LINE * len(lines))
+        figure.supxlabel("\n".join(lines), fontsize=9)
     return figure
 
 

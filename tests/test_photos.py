@@ -1,5 +1,6 @@
 """Photos of one's own: which files a name stands for, and predictions in chunks."""
 
+import dataclasses
 import io
 import os
 
@@ -11,7 +12,13 @@ from PIL import Image
 
 from catdog_helpers import CatdogError
 from catdog_helpers import photos as photos_module
-from catdog_helpers.photos import Classifier, answer_figure, find_photos, predict_photos
+from catdog_helpers.photos import (
+    ONLY_DRAWINGS,
+    Classifier,
+    answer_figure,
+    find_photos,
+    predict_photos,
+)
 
 
 @pytest.fixture
@@ -120,6 +127,19 @@ def test_an_answer_shows_the_photo_and_where_the_model_looked():
     assert photo.get_title() in figure.description
     with pytest.raises(CatdogError, match=r"^cat\.png cannot be decoded: unknown"):
         answer_figure(looking_classifier(), "cat.png", b"no image at all")
+
+
+def test_an_answer_says_within_the_figure_if_the_model_has_only_seen_drawings():
+    classifier = dataclasses.replace(looking_classifier(), only_drawings=True)
+    figure = answer_figure(classifier, "cat.png", png())
+    assert figure.description.endswith(f"Note: {ONLY_DRAWINGS}.")
+    figure.draw_without_rendering()
+    (note,) = figure.texts
+    assert " ".join(note.get_text().split()) == f"Note: {ONLY_DRAWINGS}."
+    box, whole = note.get_window_extent(), figure.bbox
+    assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and box.y0 >= whole.y0
+    assert box.y1 <= min(ax.get_window_extent().y0 for ax in figure.axes)
+    assert answer_figure(looking_classifier(), "cat.png", png()).texts == []
 
 
 def test_the_button_shows_the_last_answer_or_why_there_is_none(monkeypatch):
