@@ -136,12 +136,16 @@ def find_layout(source):
     near = _folders_with_layout(folder)
     if source.is_file() and len(near) == 1:
         return near[0], _layout(near[0])
-    parents = [] if near else folder.resolve().parents[:2]
+    parents = [] if near or source.is_file() else folder.resolve().parents[:2]
     for parent in parents:
         with contextlib.suppress(CatdogError):  # a parent need not be readable
             if _layout(parent):
                 near.append(parent)
-    hint = f"; did you mean {' or '.join(map(printable, near[:3]))}?" if near else ""
+    # As they are in the archive, not where it was unpacked.
+    names = [printable(path.relative_to(folder) if source.is_file() else path) for path in near]
+    hint = f"; did you mean {' or '.join(names[:3])}?" if near else ""
+    if len(near) in (2, 3) and _are_splits(near):
+        hint = f"; if {' and '.join(names)} are its splits, call them train, validation and test"
     about = f"{_EXPECTED}; found {_contents(folder)}"
     raise CatdogError(f"{printable(source)} has no known layout: {about}{hint}")
 
@@ -180,6 +184,12 @@ def _is_split(folder):
         beside = (entry.name.casefold() for entry in _entries(folder.parent))
         return len({_SPLIT_FOLDERS[name] for name in beside if name in _SPLIT_FOLDERS}) > 1
     return False
+
+
+def _are_splits(folders):
+    """Whether folders lie side by side and have the same classes: splits of one set, it seems."""
+    layouts = {(folder.parent, _layout(folder)) for folder in folders}
+    return len(layouts) == 1 and _layout(folders[0]).name == "plain"
 
 
 def _holds_images(folder):
@@ -243,12 +253,16 @@ def _folders_with_layout(folder, limit=1000):
 
 
 def _contents(folder):
-    """Describe in words what lies in a folder."""
-    entries = _entries(folder)
-    folders = [f"{printable(e.name)}/" for e in entries if _is_folder(e)]
-    archives = [printable(e.name) for e in entries if e.name.lower().endswith(_ARCHIVE_SUFFIXES)]
+    """Describe in words what lies in a folder, or in the only one that lies in it."""
+    entries, above = _entries(folder), ""
+    while len(entries) == 1 and entries[0].is_dir(follow_symlinks=False):
+        above += f"{entries[0].name}/"
+        entries = _entries(entries[0].path)
+    shown = [(f"{printable(above + e.name)}", e) for e in entries]
+    folders = [f"{name}/" for name, e in shown if _is_folder(e)]
+    archives = [name for name, e in shown if e.name.lower().endswith(_ARCHIVE_SUFFIXES)]
     images = sum(e.name.lower().endswith(tuple(SUFFIXES)) for e in entries)
-    names = ", ".join((folders + archives)[:8]) or "(none)"
+    names = ", ".join((folders + archives)[:8]) or above or "(none)"
     advice = " (unpack the archive and give its folder)" if archives else ""
     return f"{names}, {counted(images, 'loose image')}{advice}"
 

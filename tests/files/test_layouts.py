@@ -104,8 +104,33 @@ def test_an_archive_with_two_trees_names_both(tmp_path):
     both = tmp_path / "both"
     trees.official(both / "a")
     trees.official(both / "b")
-    with pytest.raises(CatdogError, match=r"did you mean .*/a or .*/b\?"):
+    with pytest.raises(CatdogError, match=r"found a/, b/, 0 loose .*; did you mean a or b\?$"):
         find_layout(trees.zipped(both, tmp_path / "both.zip", ""))
+
+
+def test_what_lies_beside_an_unpacked_archive_is_not_offered(tmp_path, cache):
+    plain(cache, "owl", "fox")
+    trees.put(tmp_path / "t" / "a.txt", b"no image")
+    with pytest.raises(CatdogError) as caught:
+        find_layout(trees.zipped(tmp_path / "t", tmp_path / "t.zip", ""))
+    assert "did you mean" not in str(caught.value)
+
+
+def test_splits_of_an_unknown_name_are_not_offered_as_a_whole_set(tmp_path):
+    for split in ("Lernen", "Pr\u00fcfen"):
+        plain(tmp_path / "t" / split, "owl", "fox")
+    archive = trees.zipped(tmp_path / "t", tmp_path / "pets.zip", "pets/")
+    for source, above in ((archive, "pets"), (tmp_path / "t", (tmp_path / "t").as_posix())):
+        with pytest.raises(CatdogError) as caught:
+            find_layout(source)
+        line = str(caught.value)
+        assert line.endswith(
+            f"; if {above}/Lernen and {above}/Pr\u00fcfen are its splits, call them train, "
+            "validation and test"
+        )
+        assert "did you mean" not in line
+    with pytest.raises(CatdogError, match="found pets/Lernen/, pets/Pr\u00fcfen/, 0 loose images"):
+        find_layout(archive)
 
 
 def test_an_archive_in_an_archive_is_named(tree, tmp_path):
@@ -436,7 +461,7 @@ def test_two_folders_for_one_class_or_split_are_named(tmp_path):
 
 def test_folders_of_folders_are_no_classes(tmp_path):
     for group in ("a", "b"):
-        plain(tmp_path / "t" / group, "owl", "fox")
+        plain(tmp_path / "t" / group, "owl", "fox" if group == "a" else "hen")
     with pytest.raises(CatdogError, match=r"no known layout: .*did you mean .*/t/a or .*/t/b\?$"):
         find_layout(tmp_path / "t")
     for name in ("owl", "fox"):
