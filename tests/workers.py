@@ -1,12 +1,38 @@
-"""A worker of a Dask cluster that is lost in the middle of its work."""
+"""Processes beside that of the tests: owners of a folder, and a lost worker of a Dask cluster."""
 
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
+OWN = """
+import pathlib, subprocess, sys, time
+from catdog_helpers.files.locks import owned
+
+with owned(pathlib.Path(sys.argv[1])):
+    {block}
+"""
+
 posix_only = pytest.mark.skipif(os.name != "posix", reason="kills a process")
+
+
+def start_owner(folder, block="print('owned', flush=True); sys.stdin.read()"):
+    """Start a process that owns a folder while it runs a block, by default until it is ended."""
+    command = [sys.executable, "-c", OWN.format(block=block), str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes)
+
+
+@contextlib.contextmanager
+def owner_of(folder):
+    """Let another process own a folder while the block runs."""
+    with start_owner(folder) as process:
+        assert process.stdout.readline() == "owned\n"
+        yield process
+        process.kill()
 
 
 def killing_once(function, flag):

@@ -230,8 +230,7 @@ def _source(option, value, names):
 
 
 def _run_seeds(options, chapters, run_dir, parameters, timeout):
-    from catdog_helpers.files.paths import atomic
-    from catdog_helpers.series import seeds
+    from catdog_helpers.series import execution, seeds
 
     first = parameters.get("SEED", 0)
     if not any("SEED" in chapter.parameters for chapter in chapters):
@@ -240,10 +239,17 @@ def _run_seeds(options, chapters, run_dir, parameters, timeout):
         raise UsageError(f"-p: SEED is a whole number from 0 with --seeds, not {first!r}")
     numbers = range(first, first + options.seeds)
     resume = options.only is None
-    with seeds.map_over(options.cluster) as map:
+    with seeds.map_over(options.cluster) as map, execution.owned_run(run_dir):
         folders = seeds.run_seeds(
             chapters, run_dir, parameters, numbers, timeout, resume=resume, map=map
         )
+        _write_statistics(run_dir, folders, numbers, parameters["DATA"])
+
+
+def _write_statistics(run_dir, folders, numbers, data):
+    from catdog_helpers.files.paths import atomic
+    from catdog_helpers.series import seeds
+
     statistics = seeds.seed_statistics(folders)
     models = {
         model: {metric: row[metric].dropna().to_dict() for metric in row.index.levels[0]}
@@ -251,7 +257,7 @@ def _run_seeds(options, chapters, run_dir, parameters, timeout):
     }
     findings = seeds.finding_statistics(folders)
     content = {
-        "data": parameters["DATA"],
+        "data": data,
         "seeds": list(numbers),
         "models": models,
         "findings": findings.to_dict(orient="index"),

@@ -64,17 +64,14 @@ def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, *, environment=No
         # The folder may hold the user's own notebooks, or be that of the series itself.
         if old.exists() and "papermill" not in read_notebook(old).metadata:
             raise UsageError(f"--out: would overwrite {old}, which no run made; choose another")
-    with contextlib.ExitStack() as stack:
+    with owned_run(run_dir):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(owned(run_dir))
+            folder.mkdir(exist_ok=True)
             for old in copies:
                 old.unlink(missing_ok=True)
                 old.with_suffix(_INCOMPLETE).unlink(missing_ok=True)
         except OSError as error:
             raise UsageError(f"--out: cannot write in {folder}: {reason(error)}") from None
-        except CatdogError as error:
-            raise UsageError(f"--out: {error}") from None
         earlier = set(run_dir.glob("earlier-*"))
         for chapter, executed in zip(chapters, copies, strict=True):
             incomplete = executed.with_suffix(_INCOMPLETE)
@@ -86,6 +83,26 @@ def run_series(chapters, run_dir, parameters, timeout=TIMEOUT, *, environment=No
                 earlier.add(kept)
             if finished is not None:
                 finished(chapter)
+
+
+@contextlib.contextmanager
+def owned_run(run_dir):
+    """Make the folder of a run and own it until the block ends, see `files.locks.owned`.
+
+    Raises
+    ------
+    UsageError
+        If the folder cannot be made, or another process runs chapters into it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(owned(run_dir))
+        except OSError as error:
+            raise UsageError(f"--out: cannot write in {run_dir}: {reason(error)}") from None
+        except CatdogError as error:
+            raise UsageError(f"--out: {error}") from None
+        yield
 
 
 def _run_chapter(chapter, incomplete, parameters, timeout, environment):

@@ -7,7 +7,7 @@ import nbformat
 
 from catdog_helpers.files.paths import atomic
 from catdog_helpers.series.chapters import is_widget, read_notebook
-from catdog_helpers.series.execution import TIMEOUT, executed_copy, run_series
+from catdog_helpers.series.execution import TIMEOUT, executed_copy, owned_run, run_series
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -25,7 +25,7 @@ def update(chapters, root, timeout=TIMEOUT):
     Raises
     ------
     UsageError
-        If `root` cannot be written.
+        If `root` cannot be written, or another process updates there.
     CatdogError
         If a chapter failed; it and those after it stay as they were.
     """
@@ -45,11 +45,12 @@ def update(chapters, root, timeout=TIMEOUT):
         with atomic(chapter.path) as new, open(new, "w", encoding="utf-8", newline="\n") as file:
             nbformat.write(notebook, file)
 
-    if any("DATA" in chapter.parameters for chapter in chapters):
-        # Chapter 1 would say that it keeps the run of an earlier update, and where.
-        shutil.rmtree(root / "runs", ignore_errors=True)
-    environment = {"CATDOG_ROOT": str(root)}
-    run_series(chapters, root, {}, timeout, environment=environment, finished=store)
+    with owned_run(root):
+        if any("DATA" in chapter.parameters for chapter in chapters):
+            # Chapter 1 would say that it keeps the run of an earlier update, and where.
+            shutil.rmtree(root / "runs", ignore_errors=True)
+        environment = {"CATDOG_ROOT": str(root)}
+        run_series(chapters, root, {}, timeout, environment=environment, finished=store)
 
 
 def source_hash(source):

@@ -1,10 +1,9 @@
 import os
 import struct
-import subprocess
-import sys
 import time
 
 import pytest
+from workers import owner_of, start_owner
 
 from catdog_helpers import CatdogError
 from catdog_helpers.files import locks
@@ -15,28 +14,12 @@ except ModuleNotFoundError:
     fcntl = None
 linux = pytest.mark.skipif(not hasattr(fcntl, "F_OFD_SETLK"), reason="needs locks as of Linux")
 
-OWN = """
-import pathlib, subprocess, sys, time
-from catdog_helpers.files.locks import owned
-
-with owned(pathlib.Path(sys.argv[1])):
-    {block}
-"""
-
-
-def start(folder, block="print('owned', flush=True); sys.stdin.read()"):
-    command = [sys.executable, "-c", OWN.format(block=block), str(folder)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, **pipes)
-
 
 @pytest.fixture
 def owner(tmp_path):
     """Another process that owns the folder until it is told to end."""
-    with start(tmp_path) as process:
-        assert process.stdout.readline() == "owned\n"
+    with owner_of(tmp_path) as process:
         yield process
-        process.kill()
 
 
 def test_a_second_owner_is_refused_at_once_and_told_which_process_is_the_first(owner, tmp_path):
@@ -63,7 +46,7 @@ def test_one_who_waits_gets_the_folder_when_it_is_free(owner, tmp_path):
 
 def test_what_the_owner_starts_owns_the_folder_too(tmp_path):
     with locks.owned(tmp_path), locks.owned(tmp_path):
-        process = start(tmp_path, "print('too')")
+        process = start_owner(tmp_path, "print('too')")
         assert process.communicate()[0] == "too\n"
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import trees
-from workers import losing_a_worker, posix_only
+from workers import losing_a_worker, owner_of, posix_only
 
 from catdog_helpers.series import seeds
 from catdog_helpers.series.chapters import read_chapters
@@ -72,6 +72,17 @@ def test_a_seed_is_run_again_if_the_images_have_changed(tmp_path, capsys):
     trees.put(pets / "train/cats/cat.x.jpg")
     assert run(tmp_path, *options) == 0
     assert "complete, kept" not in capsys.readouterr().out
+
+
+def test_a_second_run_over_seeds_into_the_same_folder_is_refused(tmp_path, capsys):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", SEEDED)
+    run_dir = tmp_path / "runs" / "latest"
+    run_dir.mkdir(parents=True)
+    with owner_of(run_dir) as owner:
+        assert run(tmp_path, "--seeds", "2") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --out: {run_dir} is in use by process {owner.pid} on")
+    assert [path.name for path in run_dir.iterdir()] == [".owner"]
 
 
 def test_seeds_without_test_scores_show_validation_only(tmp_path):

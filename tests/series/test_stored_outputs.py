@@ -4,6 +4,7 @@ import nbformat
 
 from catdog_helpers.series import stored_outputs
 from notebooks import run, write_notebook
+from workers import owner_of
 
 
 def test_update_writes_outputs_and_nothing_else(tmp_path):
@@ -57,3 +58,15 @@ print(len(list(folder.iterdir())))
     for _ in range(2):
         assert run(tmp_path, "--update") == 0
         assert nbformat.read(path, as_version=4).cells[2].outputs[0].text == "0\n"
+
+
+def test_an_update_beside_another_is_refused_before_anything_is_removed(tmp_path, capsys):
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "1")
+    root = tmp_path / "runs" / "update"
+    model = root / "runs" / "latest" / "model"
+    model.parent.mkdir(parents=True)
+    model.touch()
+    with owner_of(root) as owner:
+        assert run(tmp_path, "--update") == 2
+    assert f"{root} is in use by process {owner.pid} on" in capsys.readouterr().err
+    assert model.exists()
