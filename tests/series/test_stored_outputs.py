@@ -1,10 +1,10 @@
 """What ``--update`` writes into the notebooks of the series."""
 
 import nbformat
+from workers import owner_of
 
 from catdog_helpers.series import stored_outputs
 from notebooks import run, write_notebook
-from workers import owner_of
 
 
 def test_update_writes_outputs_and_nothing_else(tmp_path):
