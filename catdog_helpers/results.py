@@ -31,6 +31,14 @@ GOALS = {"first": 52, "augmented": 55, "preprocessed": 70, "transfer": 95}
 # What a run is of. Chapter 1 sets it, and the later chapters take it from the run.
 IDENTITY = ("data", "seed", "image_size", "skip_bad_files", "files", "decisions")
 _LATER = ("files", "decisions")  # runs of earlier versions have none of them
+# What the parameters of chapter 1 are if nobody sets them; the files of the images follow from it.
+DEFAULTS = {
+    "data": "sample",
+    "seed": 0,
+    "image_size": 160,
+    "skip_bad_files": False,
+    "decisions": "",
+}
 _CLASS_NAMES = ("cats", "dogs")  # of runs and models of earlier versions, which name none
 _CLASSES_MEMBER = "class_names.json"  # in a .keras file, which is a zip archive
 # Seconds to wait for another notebook that is writing to the same run.
@@ -104,6 +112,11 @@ class Run:
         if goal is None:
             return "no goal"
         return f"goal of {goal} %: {'met' if val_accuracy >= goal / 100 else 'not met'}"
+
+    @property
+    def begun(self):
+        """What chapter 1 began it with, a dict with the keys of `IDENTITY`."""
+        return {name: getattr(self, name) for name in IDENTITY}
 
     @property
     def scores_file(self):
@@ -227,9 +240,9 @@ class Run:
         if self.files in ("", _digest(files)):
             return
         path = self.folder / "files.json"
-        before = _read_json(path)
+        before = _read_json(path, begun=self.begun)
         if _digest(before) != self.files:
-            raise _damaged(path, "it is of another run")
+            raise _damaged(path, "it is of another run", begun=self.begun)
         both = sorted(files.keys() & before.keys())
         now, then = ({name: each[name].rsplit(" ", 1) for name in both} for each in (files, before))
         changes = {
@@ -243,8 +256,8 @@ class Run:
         )
         raise CatdogError(
             f"the images of {self} have changed since chapter 01 began it: {listed}. Put them "
-            f"back as they were, or begin a new run: {_run_chapter('01', self.folder)}; this run "
-            "is kept beside it"
+            "back as they were, or begin a new run: "
+            f"{_run_chapter('01', self.folder, self.begun)}; this run is kept beside it"
         )
 
     def has_its_images(self):
@@ -258,8 +271,8 @@ class Run:
         return True
 
     def _content(self):
-        content = _run_content(self.folder)
-        if _identity(content) != {name: getattr(self, name) for name in IDENTITY}:
+        content = _run_content(self.folder, self.begun)
+        if _identity(content) != self.begun:
             raise CatdogError(
                 f"chapter 01 has begun another run in {self.folder} since this notebook opened "
                 "it: run this notebook again from its first cell"
@@ -306,8 +319,7 @@ def start_run(run_dir, data, seed, image_size, skip_bad_files=False, decisions="
             _move_aside(folder)
             _write_json(folder / "files.json", files)
             # Last, since it makes a run of the folder.
-            begun = {name: getattr(run, name) for name in IDENTITY}
-            begun["class_names"] = class_names
+            begun = {**run.begun, "class_names": class_names}
             _write_json(run.scores_file, {**begun, "models": {}, "findings": {}})
     return run
 
@@ -315,7 +327,7 @@ def start_run(run_dir, data, seed, image_size, skip_bad_files=False, decisions="
 def _holds(run):
     """Whether a folder holds this very run; a damaged one is another."""
     try:
-        return identity(run.folder) == {name: getattr(run, name) for name in IDENTITY}
+        return identity(run.folder) == run.begun
     except CatdogError:
         return False
 
@@ -365,10 +377,10 @@ def _identity(content):
     return {name: content.get(name, "" if name in _LATER else None) for name in IDENTITY}
 
 
-def _run_content(folder):
+def _run_content(folder, begun=None):
     if not (folder / "scores.json").is_file():
-        raise CatdogError(f"no run in {folder}: {_run_chapter('01', folder)}")
-    return read_scores(folder)
+        raise CatdogError(f"no run in {folder}: {_run_chapter('01', folder, begun)}")
+    return read_scores(folder, begun)
 
 
 def resolve_run_dir(run_dir):
@@ -384,8 +396,11 @@ def resolve_run_dir(run_dir):
     return (Path(root) / Path(run_dir).expanduser()).resolve()
 
 
-def read_scores(run_dir):
+def read_scores(run_dir, begun=None):
     """Return what ``scores.json`` in a folder holds, as a dict; without the file, no models.
+
+    `begun` is what the run is known to have been begun with, see `Run.begun`; only the advice
+    in the error needs it.
 
     Raises
     ------
@@ -395,9 +410,9 @@ def read_scores(run_dir):
     path = run_dir / "scores.json"
     if not path.exists():
         return {"models": {}}
-    content = _read_json(path)
+    content = _read_json(path, begun=begun)
     if not isinstance(content.get("models"), dict):
-        raise _damaged(path, "there are no models in it")
+        raise _damaged(path, "there are no models in it", begun=begun)
     return content
 
 
@@ -483,33 +498,48 @@ def _digest(content):
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _read_json(path, chapter="01"):
+def _read_json(path, chapter="01", begun=None):
     """Read a dict that `_write_json` wrote, or a person, who adds no checksum."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CatdogError(f"cannot read {path}: {reason(error)}") from error
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, error, chapter) from error
+        raise _damaged(path, error, chapter, begun) from error
     if not isinstance(content, dict):
-        raise _damaged(path, "there are no names in it", chapter)
+        raise _damaged(path, "there are no names in it", chapter, begun)
     if content.pop("checksum", None) not in (None, _digest(content)):
-        raise _damaged(path, "its checksum does not match", chapter)
+        raise _damaged(path, "its checksum does not match", chapter, begun)
     return content
 
 
-def _damaged(path, why, chapter="01"):
+def _damaged(path, why, chapter="01", begun=None):
     folder = path.parent if chapter == "01" else path.parents[1]
     keeps = "; what is there is kept" if chapter == "01" else ""
-    return CatdogError(f"{path} is damaged ({why}): {_run_chapter(chapter, folder)}{keeps}")
+    advice = _run_chapter(chapter, folder, begun)
+    return CatdogError(f"{path} is damaged ({why}): {advice}{keeps}")
 
 
-def _run_chapter(number, folder):
-    """Say how to run a chapter into the folder of a run."""
+def _run_chapter(number, folder, begun=None):
+    """Say how to run a chapter into the folder of a run, chapter 1 as the run was begun."""
     if number is None:
         return "run the chapter that saves it first"
     command = f'python runall.py --only {number} --out "{folder}"'
+    if number == "01" and begun:
+        command += _options(begun)
     return f"run chapter {number} first ({command}, or its notebook)"
+
+
+def _options(begun):
+    """Write what differs from `DEFAULTS` as options of ``runall.py``, each after a space."""
+    given = {name: begun[name] for name in DEFAULTS if begun[name] != DEFAULTS[name]}
+    data = given.pop("data", None)
+    if data not in (None, "photos"):  # relative to the chapter's folder
+        data = Path(data).expanduser().resolve()
+    options = f' --data "{data}"' if data else ""
+    for name, value in given.items():
+        options += f" -p {name.upper()}=" + (f'"{value}"' if isinstance(value, str) else f"{value}")
+    return options
 
 
 def _write_json(path, content):

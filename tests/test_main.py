@@ -1,5 +1,6 @@
 """The command line: what it prints, where, and its exit codes."""
 
+import io
 import json
 import os
 import shutil
@@ -323,6 +324,17 @@ def test_check_says_what_is_wrong_and_exits_with_1(tmp_path, capsys):
         (tmp_path / name).mkdir(parents=True)
     assert command_line.main(["check", str(tmp_path)]) == 1
     assert "train/cats" in capsys.readouterr().out
+
+
+def test_a_console_of_few_characters_shows_the_others_escaped(tmp_path, monkeypatch):
+    for name in ("\u043a\u043e\u0442", "owl"):
+        (tmp_path / "sample" / name).mkdir(parents=True)
+    for name, stream in (("sample", "stdout"), ("\u043a\u043e\u0442", "stderr")):
+        console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", write_through=True)
+        monkeypatch.setattr(sys, stream, console)
+        assert command_line.main(["check", str(tmp_path / name)]) == 1
+        assert rb"\u043a\u043e\u0442" in console.buffer.getvalue()
+        assert b"UnicodeEncodeError" not in console.buffer.getvalue()
 
 
 def test_check_as_json_is_json_whatever_is_wrong(tmp_path, capsys):

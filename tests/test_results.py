@@ -2,15 +2,19 @@
 
 import json
 import re
+import shlex
 
 import keras
 import numpy as np
 import pytest
 import trees
 from keras import layers
+from workers import owner_of, start_owner
 
 from catdog_helpers import CatdogError, data, models, results
 from catdog_helpers.files.paths import printable
+from catdog_helpers.series.chapters import read_chapters
+from notebooks import PROJECT
 
 HISTORY = results.History(
     {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.0], "val_accuracy": [0.5]}, 12.34
@@ -194,9 +198,32 @@ def test_a_run_refuses_other_images_and_says_which(run, pets, capsys):
         "1 with other contents (train/dogs/dog.t1.jpg), "
         "1 now in another split (validation/cats/cat.v0.jpg). Put them back"
     ) in str(caught.value)
+    assert f'(python runall.py --only 01 --out "{run.folder}" --data "{pets}", or' in str(
+        caught.value
+    )
     # What it says to do helps.
     assert results.start_run(run.folder, pets, 0, 160).files != run.files
     assert [split.paths for split in data.splits_of(results.open_run(run.folder))] != shown
+
+
+def test_the_advice_begins_a_run_of_the_same_kind(tmp_path, pets, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    decisions = tmp_path / "my labels.csv"
+    decisions.write_text("file,decision,class\ntrain/cats/cat.t0.jpg,drop,\n")
+    run = results.start_run("run", "pets", 3, 96, True, decisions)
+    with pytest.raises(CatdogError) as caught:
+        run.check_files({})
+    command = re.search(r"\((python runall.py .*), or its notebook\)", str(caught.value))[1]
+    options = shlex.split(command)[2:]
+    assert options[:6] == ["--only", "01", "--out", str(run.folder), "--data", str(pets)]
+    others = ["SEED=3", "IMAGE_SIZE=96", "SKIP_BAD_FILES=True", f"DECISIONS={decisions}"]
+    assert options[6:] == [part for other in others for part in ("-p", other)]
+
+
+def test_the_defaults_are_those_of_chapter_1():
+    (chapter,) = read_chapters(PROJECT / "notebooks", "1")
+    given = {name.lower(): value for name, value in chapter.parameters.items()}
+    assert {name: given[name] for name in results.DEFAULTS} == results.DEFAULTS
 
 
 def test_added_photos_do_not_wander_into_the_test_unseen(tmp_path):
@@ -216,7 +243,8 @@ def test_copied_images_are_the_same(pets, tmp_path, monkeypatch):
 def test_a_list_of_images_that_was_damaged_is_named(run, pets):
     trees.put(pets / "train/cats/cat.x.jpg")
     (run.folder / "files.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(CatdogError, match=r"files\.json is damaged .*run chapter 01 first"):
+    advice = re.escape(f'--only 01 --out "{run.folder}" --data "{pets}", or')
+    with pytest.raises(CatdogError, match=rf"files\.json is damaged .*{advice}"):
         data.splits_of(run)
     (run.folder / "files.json").unlink()
     with pytest.raises(CatdogError, match=r"cannot read .*files\.json: No such file"):
@@ -302,14 +330,43 @@ def test_a_damaged_model_file_is_one_line(run, model, position):
     content = bytearray(path.read_bytes())
     content[int(position * len(content))] ^= 255
     path.write_bytes(content)
-    with pytest.raises(CatdogError, match=r"\A\S+first\.keras is damaged, or not a model.*\Z"):
+    advice = re.escape(f'run chapter 02 first (python runall.py --only 02 --out "{run.folder}", or')
+    with pytest.raises(
+        CatdogError,
+        match=rf"\A\S+first\.keras is damaged, or not a model.*; {advice} its notebook\)\Z",
+    ):
         run.load_model("first")
+
+
+def test_a_run_that_another_process_owns_is_refused_and_stays_as_it_is(run, model, monkeypatch):
+    monkeypatch.setattr(results, "_WAIT", 0)
+    before = run.scores_file.read_bytes()
+    acts = {
+        "start": lambda: results.start_run(run.folder, run.data, 1, 160),
+        "open": lambda: results.open_run(run.folder),
+        "save": lambda: run.save("first", model, HISTORY, 0.75),
+        "record": lambda: run.record("first", val_accuracy=0.75),
+        "record_finding": lambda: run.record_finding("01.leak", 0.5),
+    }
+    with owner_of(run.folder) as owner:
+        for act in acts.values():
+            with pytest.raises(CatdogError, match=f"is in use by process {owner.pid} on"):
+                act()
+    assert run.scores_file.read_bytes() == before
+    assert not (run.folder / "models").exists()
+
+
+def test_a_notebook_waits_while_another_writes_to_the_run(run):
+    with start_owner(run.folder, "print('owned', flush=True); time.sleep(0.5)") as owner:
+        assert owner.stdout.readline() == "owned\n"
+        run.record("first", val_accuracy=0.75)
+    assert run.scores() == {"first": {"val_accuracy": 0.75}}
 
 
 def test_scores_that_vanished_are_not_begun_anew_without_their_identity(run, model):
     run.scores_file.unlink()
     for act in (run.scores, lambda: run.record("first", val_accuracy=1)):
-        with pytest.raises(CatdogError, match=r"no run in .*run chapter 01 first"):
+        with pytest.raises(CatdogError, match=r"no run in .*run chapter 01 first .* --data "):
             act()
     assert not run.scores_file.exists()
 

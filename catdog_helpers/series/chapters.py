@@ -9,6 +9,9 @@ from pathlib import Path
 from catdog_helpers import CatdogError
 
 _COPY = re.compile(r"-Copy\d+$")
+# Parameters that are counts, 1 or more. Epochs of the network from scratch: one for each size.
+_COUNT = re.compile(r"(\w+_)?(EPOCHS|STEPS)|IMAGE_SIZE")
+_LISTS_OF_COUNTS = {"SCRATCH_EPOCHS": [26, 20, 16]}
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _TYPE_NAMES = {
     bool: "True or False",
@@ -128,7 +131,7 @@ def _read_chapter(path):
     if len(tagged) != 1:
         raise CatdogError(
             f"{path.name}: {len(tagged)} cells are tagged 'parameters', not exactly one; "
-            f"tag the cell that sets DATA and SEED, or move the notebook out of {path.parent}"
+            f"tag the cell that sets RUN_DIR, or move the notebook out of {path.parent}"
         )
     # papermill.inspect_notebook would skip a line with two equals signs, in a comment too.
     try:
@@ -145,16 +148,18 @@ def _read_chapter(path):
     return Chapter(path, len(cells), tagged[0], parameters)
 
 
-def typed_value(text, default):
+def typed_value(text, default, name=""):
     """Turn the text of a command line into a value of the type that a parameter's default has.
 
     A tuple becomes a list, since a notebook takes its parameters as JSON. With None for a default,
-    any literal will do, and anything else is text.
+    any literal will do, and anything else is text. A parameter with a `name` that ends in
+    ``EPOCHS`` or ``STEPS``, and ``IMAGE_SIZE``, is a whole number from 1.
 
     Raises
     ------
     ValueError
-        If the text is of another type; the message names both, with an example.
+        If the text is of another type, with both in the message, or too small a number; with an
+        example.
     """
     value = _literal(text, text)
     if isinstance(default, bool) and text.strip().casefold() in _TRUTH:
@@ -165,7 +170,21 @@ def typed_value(text, default):
         raise ValueError(
             f"wants {_type_name(default)}, such as {default!r}; {text!r} is {_type_name(value)}"
         )
+    is_count = _COUNT.fullmatch(name) and (default is None or type(default) is int)
+    if is_count and value != default:
+        _check_count(name, value, text, default)
     return value
+
+
+def _check_count(name, value, text, default):
+    example = _LISTS_OF_COUNTS.get(name, default or 20)
+    if isinstance(example, list):
+        valid = isinstance(value, list) and len(value) == len(example)
+        wanted = f"a list of {len(example)} whole numbers from 1"
+    else:
+        valid, value, wanted = True, [value], "a whole number from 1"
+    if not valid or not all(type(each) is int and each >= 1 for each in value):
+        raise ValueError(f"wants {wanted}, such as {example!r}; not {text!r}")
 
 
 def _literal(source, otherwise):

@@ -154,6 +154,11 @@ def _run(options):
     if options.handouts:
         series = read_chapters(options.notebooks.resolve()) if options.only else chapters
         _write_handouts(series, run_dir)
+    elif (run_dir / "handouts" / "student").is_dir():
+        print(
+            f"The handouts in {run_dir / 'handouts'} show the run before; to make them anew, run "
+            "these and all later chapters with --handouts"
+        )
 
 
 def _parameters(options, chapters, run_dir):
@@ -179,10 +184,20 @@ def _parameters(options, chapters, run_dir):
             choice = f"Valid: {', '.join(sorted(valid))}"
             raise UsageError(f"-p: no chapter has a parameter {name!r}{hint} {choice}")
         try:
-            parameters[name] = typed_value(value, defaults[name])
+            parameters[name] = typed_value(value, defaults[name], name)
         except ValueError as error:
             raise UsageError(f"-p: {name} {error}") from None
+    if parameters.get("DECISIONS"):
+        parameters["DECISIONS"] = _decisions(parameters["DECISIONS"])
     return parameters
+
+
+def _decisions(value):
+    """Make the path of a file absolute: chapters run in the folder of their notebooks."""
+    path = Path(value).expanduser().resolve()
+    if not path.is_file():
+        raise UsageError(f"-p: DECISIONS: no file {path}; for none write DECISIONS=")
+    return str(path)
 
 
 def _check_data(options, chapters, run_dir, data):

@@ -32,6 +32,8 @@ def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume, 
             print(f"seed {seed}: complete, kept; to run it again, remove {folder}")
         else:
             print(f"seed {seed}:")
+            # Its numbers would stand beside results that they are not of.
+            (run_dir / "seeds.json").unlink(missing_ok=True)
             run_series(chapters, folder, own, timeout)
         return folder
 
@@ -41,9 +43,10 @@ def run_seeds(chapters, run_dir, parameters, seeds, timeout=TIMEOUT, *, resume, 
 def _is_complete(chapters, run_dir, parameters):
     """Whether a run of these very chapters and parameters has ended well, and still has scores."""
     scores = results.read_scores(run_dir)
-    models = scores["models"].values()
-    tested = models and all("test_accuracy" in values for values in models)
-    if not tested or scores.get("seed") != parameters["SEED"]:
+    tested = {name for name, values in scores["models"].items() if "test_accuracy" in values}
+    # Chapter 6 scores the models of the series, and none of a chapter of one's own.
+    untested = results.CHAPTERS.keys() & scores["models"].keys() - tested
+    if not tested or untested or scores.get("seed") != parameters["SEED"]:
         return False
     if scores.get("files") and not results.open_run(run_dir).has_its_images():
         return False

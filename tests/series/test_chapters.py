@@ -56,6 +56,41 @@ def test_another_type_is_refused_with_both_named(default, text, message):
 
 
 @pytest.mark.parametrize(
+    ("name", "default", "text"),
+    [
+        ("EPOCHS", 15, "0"),
+        ("HEAD_EPOCHS", 20, "-1"),
+        ("CURVE_STEPS", 150, "0"),
+        ("IMAGE_SIZE", 160, "0"),
+        ("ABLATION_EPOCHS", None, "0"),
+        ("ABLATION_EPOCHS", None, "few"),
+        ("ABLATION_EPOCHS", None, "True"),
+        ("ABLATION_EPOCHS", None, "(5, 6)"),
+    ],
+)
+def test_what_is_counted_is_a_whole_number_from_1(name, default, text):
+    example = default or 20
+    with pytest.raises(ValueError) as refused:
+        typed_value(text, default, name)
+    assert str(refused.value) == f"wants a whole number from 1, such as {example}; not {text!r}"
+    assert typed_value("1", default, name) == 1
+    assert typed_value(repr(default), default, name) == default
+
+
+@pytest.mark.parametrize("text", ["26", "(26, 20)", "(26, 20, 16, 1)", "(26, 20, 0)", "a, b, c"])
+def test_epochs_of_the_network_from_scratch_are_one_for_each_size(text):
+    with pytest.raises(ValueError, match=r"^wants a list of 3 whole numbers from 1, such as "):
+        typed_value(text, None, "SCRATCH_EPOCHS")
+    assert typed_value("(1, 2, 3)", None, "SCRATCH_EPOCHS") == [1, 2, 3]
+    assert typed_value("None", None, "SCRATCH_EPOCHS") is None
+
+
+@pytest.mark.parametrize(("name", "default"), [("SHOW_STEPS", False), ("STEPS_TO_SKIP", 3)])
+def test_other_parameters_are_no_counts(name, default):
+    assert typed_value("0", default, name) == 0
+
+
+@pytest.mark.parametrize(
     ("only", "names"),
     [(None, ["01_one", "02_two", "extra"]), ("2, 01_one.ipynb", ["01_one", "02_two"])],
 )
@@ -107,7 +142,10 @@ def test_a_file_that_is_no_notebook_is_named(content, tmp_path):
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [(None, "0 cells are tagged 'parameters'"), ("SEED = ", "the 'parameters' cell is not Python")],
+    [
+        (None, "0 cells are tagged 'parameters'.*; tag the cell that sets RUN_DIR, or"),
+        ("SEED = ", "the 'parameters' cell is not Python"),
+    ],
 )
 def test_a_notebook_without_parameters_is_named(parameters, message, tmp_path):
     write_notebook(tmp_path / "01_bad.ipynb", "1", parameters=parameters)

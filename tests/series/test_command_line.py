@@ -17,14 +17,24 @@ from nbformat.v4 import new_markdown_cell
 from catdog_helpers import __main__
 from catdog_helpers.files import download
 from catdog_helpers.series import command_line
-from notebooks import PROJECT, SEEDED, printed, run, write_notebook
+from notebooks import PROJECT, SEEDED, copy_of, printed, run, write_notebook
 
 WRONG_USAGE = {
-    "parameter": (["-p", "epoch=3"], ["'epoch'", "did you mean EPOCHS?", "Valid: EPOCHS, SEED"]),
+    "parameter": (
+        ["-p", "epoch=3"],
+        ["'epoch'", "did you mean EPOCHS?", "Valid: DECISIONS, EPOCHS"],
+    ),
     "parameter without value": (["-p", "EPOCHS"], ["NAME=VALUE"]),
     "parameter with an option": (["-p", "DATA=photos"], ["--data"]),
-    "parameter like none": (["-p", "WIDTH=3"], ["'WIDTH'", "Valid: EPOCHS, SEED"]),
+    "parameter like none": (["-p", "WIDTH=3"], ["'WIDTH'", "Valid: DECISIONS, EPOCHS"]),
     "type of a parameter": (["-p", "EPOCHS=abc"], ["a whole number, such as 20; 'abc' is text"]),
+    "count": (["-p", "EPOCHS=0"], ["a whole number from 1, such as 20; not '0'"]),
+    "list of counts": (
+        ["-p", "SCRATCH_EPOCHS=8"],
+        ["a list of 3", "such as [26, 20, 16]; not '8'"],
+    ),
+    "decisions": (["-p", "DECISIONS=mine.csv"], ["DECISIONS: no file", "mine.csv", "DECISIONS="]),
+    "folder of decisions": (["-p", "DECISIONS=."], ["DECISIONS: no file"]),
     "data": (["--data", "phots"], ["phots", "sample or photos"]),
     "weights": (["--weights", "imagnet"], ["imagnet", "imagenet or drawn"]),
     "notebooks": (["--notebooks", "nowhere"], ["no notebooks in", "--notebooks"]),
@@ -41,7 +51,8 @@ def test_wrong_usage_is_one_line_with_what_is_valid(name, tmp_path, capsys):
     options, fragments = WRONG_USAGE[name]
     write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "1")
     write_notebook(tmp_path / "notebooks" / "02_two.ipynb", "1", parameters="SEED = 0")
-    write_notebook(tmp_path / "notebooks" / "03_three.ipynb", "1", parameters='DATA = "sample"')
+    others = 'DATA = "sample"\nDECISIONS = ""\nSCRATCH_EPOCHS = None'
+    write_notebook(tmp_path / "notebooks" / "03_three.ipynb", "1", parameters=others)
     assert run(tmp_path, *options) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert all(fragment in line for fragment in fragments)
@@ -154,7 +165,12 @@ def test_handouts_leave_out_chapters_with_models_from_before(tmp_path, capsys, m
     assert run(tmp_path, "--handouts", "--only", "1") == 0  # trains no model of a later chapter
     assert "Handouts without" not in capsys.readouterr().out
     assert run(tmp_path, "--handouts", "--only", "2", "-p", "EPOCHS=2") == 0
-    assert "Handouts without 03_three: not executed in this run" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Handouts without 03_three: not executed in this run" in out
+    assert "show the run before" not in out
+    assert run(tmp_path, "--only", "2") == 0
+    stale = f"The handouts in {tmp_path / 'runs' / 'latest' / 'handouts'} show the run before; to "
+    assert stale in capsys.readouterr().out
 
 
 def test_other_data_needs_chapter_1(tmp_path, capsys):
@@ -166,6 +182,19 @@ def test_other_data_needs_chapter_1(tmp_path, capsys):
     assert run(tmp_path, "--only", "2", "--data", "photos") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "is on sample, and only chapter 01 begins another; add it to --only" in line
+
+
+@pytest.mark.parametrize("given", ["mine.csv", ""])
+def test_a_file_of_decisions_is_found_from_where_the_command_was_typed(
+    given, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").touch()
+    parameters = 'RUN_DIR = "runs/latest"\nDECISIONS = "other"'
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", "DECISIONS", parameters=parameters)
+    assert run(tmp_path, "-p", f"DECISIONS={given}") == 0
+    shown = copy_of(tmp_path, "01_one").cells[-1].outputs[0].data["text/plain"]
+    assert shown == repr(str(tmp_path / given) if given else "")
 
 
 def test_handouts_keep_the_folder_of_a_user_before_any_chapter_runs(tmp_path, capsys):

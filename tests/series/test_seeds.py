@@ -51,13 +51,26 @@ def test_seeds_that_are_complete_are_not_run_again(tmp_path, capsys):
     # Other parameters, other chapters and lost results make another run.
     assert seeds_run("-p", "EPOCHS=3") == ["1", "2", "3"]
     assert seeds_run("-p", "EPOCHS=3") == []
+    # A model of a chapter of one's own, which chapter 6 does not score.
+    path_3 = run_dir / "seed-3" / "scores.json"
+    scores = json.loads(path_3.read_text())
+    path_3.write_text(json.dumps({**scores, "models": {**scores["models"], "mine": {}}}))
+    assert seeds_run("-p", "EPOCHS=3") == []
     write_notebook(path, SEEDED, "1")
     assert seeds_run("-p", "EPOCHS=3") == ["1", "2", "3"]
-    # As chapter 1 leaves them at its start, and of another seed.
-    for lost in ({"seed": 3, "models": {}}, {"seed": 4, "models": {"a": {"test_accuracy": 1}}}):
-        (run_dir / "seed-3" / "scores.json").write_text(json.dumps(lost))
+    tested = {"first": {"test_accuracy": 1}}
+    for lost in (
+        {"seed": 3, "models": {}},  # as chapter 1 leaves them at its start
+        {"seed": 3, "models": {**tested, "transfer": {}}},  # as chapter 5 does
+        {"seed": 4, "models": tested},
+    ):
+        path_3.write_text(json.dumps(lost))
         assert seeds_run("-p", "EPOCHS=3") == ["3"]
-    assert seeds_run("-p", "EPOCHS=3", "--only", "1") == ["1", "2", "3"]
+    # A run that fails leaves no numbers of the one before.
+    assert (run_dir / "seeds.json").exists()
+    broken.touch()
+    assert seeds_run("-p", "EPOCHS=3", "--only", "1", code=1) == ["1", "2"]
+    assert not (run_dir / "seeds.json").exists()
 
 
 def test_a_seed_is_run_again_if_the_images_have_changed(tmp_path, capsys):
