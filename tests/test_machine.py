@@ -62,6 +62,7 @@ def test_a_full_disk_names_the_folder_that_is_on_it(ready, capsys, tmp_path):
 
 
 def test_a_cache_that_cannot_be_made_is_an_error(ready, capsys, tmp_path):
+    ready.setattr(machine, "find_official_archive", download.find_official_archive)
     ready.setenv("CATDOG_CACHE", str(trees.put(tmp_path / "file", b"") / "cache"))
     exit_code, lines = doctor(capsys)
     assert exit_code == 1 and lines[0].startswith("error  cache: ")

@@ -81,7 +81,10 @@ def fetch(url=None, folder=None, *, sha256=None, size=None):
 
 def find_official_archive():
     """Return where `fetch` would find the official archive without a download; else None."""
-    path, _ = _locate(_given("CATDOG_URL") or OFFICIAL_URL)
+    try:
+        path, _ = _locate(_given("CATDOG_URL") or OFFICIAL_URL)
+    except CatdogError:  # no cache
+        return None
     return path if path.is_file() and path.stat().st_size == OFFICIAL_SIZE else None
 
 
