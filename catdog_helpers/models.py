@@ -19,6 +19,8 @@ DRAWN_WIDTH = 0.35
 _IMAGENET_SIZE, DRAWN_SIZE = 192, 96  # pixels
 # The last layer of MobileNetV2 that always stays as it is; fine-tuning trains those after it.
 CUT = "block_13_project_BN"
+# A MobileNetV2 has these, wherever it was cut: the first of its blocks, and the cut.
+_OF_MOBILENET = {"expanded_conv_project", CUT}
 
 
 def compile_classifier(model, optimizer="adam"):
@@ -89,7 +91,7 @@ def check_preprocessing(model):
         model(images, training=False)
     black, white = arriving[0].mean(axis=(1, 2, 3))
     once = np.allclose([black, white], [-1, 1], atol=0.01)
-    has_backbone = any(layer.name == CUT for layer in flattened_layers(model))
+    has_backbone = any(layer.name in _OF_MOBILENET for layer in flattened_layers(model))
     if not once and (has_backbone or abs(white - black) < 0.5):
         raise CatdogError(
             f"black and white reach the first convolution of '{model.name}' as {black:.3g} and "

@@ -115,18 +115,20 @@ def test_preprocessing_missing_before_a_backbone_is_refused():
         models.compile_classifier(model)
 
 
-@pytest.mark.parametrize("nested", [True, False])
-def test_a_mobilenet_of_ones_own_needs_its_preprocessing_whatever_it_is_called(nested):
+@pytest.mark.parametrize("kind", ["nested", "flat", "cut early"])
+def test_a_mobilenet_of_ones_own_needs_its_preprocessing_whatever_it_is_called(kind):
     def classifier(front):
         pixels = keras.Input((SIZE, SIZE, 3))
         options = {"alpha": 0.35, "include_top": False, "weights": None}
-        if nested:
+        if kind == "nested":
             own = keras.applications.MobileNetV2(
                 input_shape=(SIZE, SIZE, 3), **options, name="mine"
             )
             maps = own(front(pixels))
         else:
-            maps = keras.applications.MobileNetV2(input_tensor=front(pixels), **options).output
+            whole = keras.applications.MobileNetV2(input_tensor=front(pixels), **options)
+            last = "block_3_project_BN" if kind == "cut early" else "out_relu"
+            maps = whole.get_layer(last).output
         return keras.Model(pixels, layers.Dense(2)(layers.GlobalAveragePooling2D()(maps)))
 
     models.check_preprocessing(classifier(models.preprocessing_layer()))
