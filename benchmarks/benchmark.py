@@ -25,8 +25,6 @@ import psutil
 import straightforward
 from job import Job
 
-from catdog_helpers import n_cpus
-
 WAYS = ("theirs", "ours")
 
 
@@ -245,6 +243,9 @@ def machine():
         processor = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):  # another system, or another kind of processor
         processor = platform.processor() or platform.machine()
+    # Inside the function: the straightforward way runs without the package.
+    from catdog_helpers import n_cpus
+
     facts = [
         platform.platform(),
         processor,

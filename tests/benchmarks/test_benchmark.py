@@ -88,7 +88,7 @@ def measurement(seconds, images=10, peak_memory=1_000_000_000):
 
 
 def test_the_machine_is_described_with_the_processors_that_were_used(monkeypatch):
-    monkeypatch.setattr(benchmark, "n_cpus", lambda: 77)
+    monkeypatch.setattr("catdog_helpers.n_cpus", lambda: 77)
     assert ", 77 cores, " in benchmark.machine()
 
 

@@ -91,7 +91,7 @@ def test_the_table_gives_mean_and_range():
     }
     claims = {"02.half": CLAIM, "06.rate": {"says": "A rate", "show": "points"}}
     assert findings.table(claims, measured).splitlines() == [
-        "| finding | sample, 3 seeds | photos, 1 seeds |",
+        "| finding | sample, 3 seeds | photos, 1 seed |",
         "| --- | --- | --- |",
         "| 2: Half is right | 60.0 % (50.0 % to 70.0 %) | 55.0 % (one seed) |",
         "| 6: A rate | 55.0 points (50.0 points to 60.0 points; 2 seeds) |  |",
