@@ -11,7 +11,6 @@ import copy
 import functools
 import hashlib
 import html
-import os
 import re
 import shutil
 import tempfile
@@ -30,7 +29,14 @@ from catdog_helpers.series.chapters import is_widget, tags
 from catdog_helpers.series.glossary import anchor, glossary, prose
 from catdog_helpers.series.pdf import print_pdfs
 from catdog_helpers.series.plan import LESSONS, plan, read_parts
-from catdog_helpers.series.students import package_wheel, with_values, working_copy
+from catdog_helpers.series.students import (
+    package_wheel,
+    values_of_run,
+    with_open_quizzes,
+    with_values,
+    without_solutions,
+    working_copy,
+)
 
 CHECKSUMS = "handouts.sha256"
 # Columns of the scores as a class reads them.
@@ -111,7 +117,7 @@ def write_workbook(folder, chapters, values):
     """
     if folder.exists():
         raise CatdogError(f"{folder} exists already, and is somebody's work: give another name")
-    for_students = {name: _for_students(notebook) for name, notebook in chapters.items()}
+    for_students = {name: without_solutions(notebook) for name, notebook in chapters.items()}
     terms = glossary(for_students)
     try:
         with atomic(folder) as new:
@@ -181,8 +187,8 @@ def _replacement(folder):
 
 
 def _write_versions(folder, chapters, table):
-    for_students = {name: _for_students(notebook) for name, notebook in chapters.items()}
-    for_teacher = {name: _with_open_quizzes(notebook) for name, notebook in chapters.items()}
+    for_students = {name: without_solutions(notebook) for name, notebook in chapters.items()}
+    for_teacher = {name: with_open_quizzes(notebook) for name, notebook in chapters.items()}
     # A term that only a solution or a note explains would give it away.
     terms = glossary(for_students)
     versions = {"student": for_students, "teacher": for_teacher}
@@ -217,33 +223,11 @@ def _write_working_copies(folder, for_students, values=None):
     except CatdogError as error:
         remark = str(error)
     for name, notebook in for_students.items():
-        of_run = _values_of_run(notebook)
+        of_run = values_of_run(notebook)
         preset = {key: of_run[key] for key in ("DATA", "WEIGHTS") if key in of_run}
-        copy = working_copy(_for_readers(notebook), wheel, preset if values is None else values)
-        nbformat.write(copy, folder / f"{name}.ipynb")
+        own = working_copy(_for_readers(notebook), wheel, preset if values is None else values)
+        nbformat.write(own, folder / f"{name}.ipynb")
     return remark
-
-
-def _for_students(notebook):
-    """Return a copy without the notes, and with an empty cell, ``answer``, for each solution."""
-    notebook = copy.deepcopy(notebook)
-    notebook.cells = [cell for cell in notebook.cells if "teacher" not in tags(cell)]
-    for cell in notebook.cells:
-        if "solution" in tags(cell):
-            cell.source, cell.metadata = "", nbformat.from_dict({"tags": ["answer"]})
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-    return notebook
-
-
-def _with_open_quizzes(notebook):
-    """Return a copy in which every option of a quiz shows its feedback, on paper too."""
-    notebook = copy.deepcopy(notebook)
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []) if "quiz" in tags(cell) else []:
-            if text := output.get("data", {}).get("text/html"):
-                output.data["text/html"] = text.replace("<details", "<details open")
-    return notebook
 
 
 def _page_notebook(notebook):
@@ -253,7 +237,7 @@ def _page_notebook(notebook):
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if "parameters" in tags(cell):
-            cell.source = with_values(cell.source, _values_of_run(notebook))
+            cell.source = with_values(cell.source, values_of_run(notebook))
         if cell.cell_type == "code":
             shown = [output for output in cell.outputs if output.get("name") != "stderr"]
             cell.outputs = [_without_widget(output) for output in shown]
@@ -275,16 +259,6 @@ def _for_readers(notebook):
         if cell.cell_type == "code":
             cell.source = re.sub(r"(?m)^# *NBVAL_\w+\s*\n?", "", cell.source)
     return notebook
-
-
-def _values_of_run(notebook):
-    """Return the parameters that a chapter was run with; of a path its last part."""
-    given = notebook.metadata.get("papermill", {}).get("parameters", {})
-    return {
-        name: Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
-        for name, value in given.items()
-        if name != "RUN_DIR"  # the teacher's own folder, of no use to anybody else
-    }
 
 
 def _title(notebook, name):

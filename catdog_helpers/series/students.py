@@ -1,7 +1,9 @@
-"""What a student works with: notebooks without solutions, and the package to install."""
+"""What a student may see of a notebook, and the package to install beside it."""
 
+import copy
 import functools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -24,6 +26,28 @@ import importlib.util
 
 if importlib.util.find_spec("catdog_helpers") is None:
     %pip install --quiet {wheel}"""
+
+
+def without_solutions(notebook):
+    """Return a copy without the notes, and with an empty cell, ``answer``, for each solution."""
+    notebook = copy.deepcopy(notebook)
+    notebook.cells = [cell for cell in notebook.cells if "teacher" not in tags(cell)]
+    for cell in notebook.cells:
+        if "solution" in tags(cell):
+            cell.source, cell.metadata = "", nbformat.from_dict({"tags": ["answer"]})
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def with_open_quizzes(notebook):
+    """Return a copy in which every option of a quiz shows its feedback, on paper too."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []) if "quiz" in tags(cell) else []:
+            if text := output.get("data", {}).get("text/html"):
+                output.data["text/html"] = text.replace("<details", "<details open")
+    return notebook
 
 
 def working_copy(notebook, wheel="", values=None):
@@ -50,6 +74,16 @@ def working_copy(notebook, wheel="", values=None):
     kept = {"kernelspec", "language_info"} & set(notebook.metadata)
     metadata = {key: notebook.metadata[key] for key in sorted(kept)}
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def values_of_run(notebook):
+    """Return the parameters that a chapter was run with; of a path its last part."""
+    given = notebook.metadata.get("papermill", {}).get("parameters", {})
+    return {
+        name: Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
+        for name, value in given.items()
+        if name != "RUN_DIR"  # the teacher's own folder, of no use to anybody else
+    }
 
 
 def with_values(source, values):
