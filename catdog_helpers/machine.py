@@ -205,23 +205,25 @@ def _cache():
 
 
 def _photos():
-    if path := find_official_archive():
-        return Condition("ok", "photos", str(path))
-    text = (
-        "not here; the sample needs none. runall.py --data photos downloads them (69 MB), or "
-        "copy the archive from a memory stick and name it with --data or CATDOG_URL"
+    how = (
+        "runall.py --data photos downloads them (69 MB), or copy the archive from a memory stick "
+        "and name it with --data or CATDOG_URL"
     )
-    return Condition("note", "photos", text)
+    return _for_photos("photos", find_official_archive(), how)
 
 
 def _weights():
-    if path := find_weights():
-        return Condition("ok", "weights", str(path))
-    text = (
-        "not here; the sample needs none. A run on photos downloads them (9 MB), or copy the "
-        "file and name it with --weights or CATDOG_WEIGHTS"
+    how = (
+        "A run on photos downloads them (9 MB), or copy the file and name it with --weights or "
+        "CATDOG_WEIGHTS"
     )
-    return Condition("note", "weights", text)
+    return _for_photos("weights", find_weights(), how)
+
+
+def _for_photos(name, path, how):
+    if path:
+        return Condition("ok", name, str(path))
+    return Condition("note", name, f"not here; the sample needs none. {how}")
 
 
 def _pdfs():

@@ -258,7 +258,7 @@ def _contents(folder):
     while len(entries) == 1 and entries[0].is_dir(follow_symlinks=False):
         above += f"{entries[0].name}/"
         entries = _entries(entries[0].path)
-    shown = [(f"{printable(above + e.name)}", e) for e in entries]
+    shown = [(printable(above + e.name), e) for e in entries]
     folders = [f"{name}/" for name, e in shown if _is_folder(e)]
     archives = [name for name, e in shown if e.name.lower().endswith(_ARCHIVE_SUFFIXES)]
     images = sum(e.name.lower().endswith(tuple(SUFFIXES)) for e in entries)
